@@ -9,34 +9,45 @@ and a daemon that closes all descriptors need no care.
 from __future__ import annotations
 
 import os
-import time
+from time import localtime, strftime
+
+from wsgiapm import clock
 
 _LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 _STDERR = 2
+# What formatting foreign objects can raise, their own __str__ included.
+_UNPRINTABLE = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-_REPEAT_AFTER = 3600.0
+_REPEAT_AFTER_NS = 3600 * 10**9
 _KEYS_AT_MOST = 1000
 # Control characters are shown, not written: a record is one line, whatever an exception has in its text.
 _VISIBLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {9: "\t", 10: "\\n", 13: "\\r"}
 
 
 class _State:
-    """What configure() has set, and when each key of once() was last said."""
+    """What configure() has set, and when each key of once() was last said (ns)."""
 
-    path: str | None = None
-    threshold: int = _LEVELS["INFO"]
-    said: dict[str, float] = {}  # noqa: RUF012  # one log per process, so class attributes are the instance
+    __slots__ = ("path", "said", "threshold")
+
+    def __init__(self) -> None:
+        self.path: str | None = None
+        self.threshold = _LEVELS["INFO"]
+        self.said: dict[str, int] = {}
+
+
+_state = _State()
 
 
 def configure(path: str | None, level: str) -> None:
     """Choose where lines go and from which level on.
 
-    :param path: the file to append to; ``None`` or empty for stderr.
-    :param level: DEBUG, INFO, WARNING or ERROR; anything else counts as INFO.
+    Args:
+        path: the file to append to; None or empty for stderr.
+        level: DEBUG, INFO, WARNING or ERROR; anything else counts as INFO.
     """
-    _State.path = os.path.abspath(path) if path else None
-    _State.threshold = _LEVELS.get(level.upper(), _LEVELS["INFO"])
-    _State.said.clear()
+    _state.path = os.path.abspath(path) if path else None
+    _state.threshold = _LEVELS.get(level.upper(), _LEVELS["INFO"])
+    _state.said.clear()
 
 
 def debug(message: str, *args: object) -> None:
@@ -62,30 +73,33 @@ def error(message: str, *args: object) -> None:
 def once(key: str, level: str, message: str, *args: object) -> None:
     """Write a line unless one with the same key was written less than an hour ago (also by the parent, before a fork).
 
-    :param key: what the line is about; it is not written.
-    :param level: DEBUG, INFO, WARNING or ERROR.
+    Args:
+        key: what the line is about; it is not written.
+        level: DEBUG, INFO, WARNING or ERROR.
+        message: the text, with %-places.
+        *args: what fills them.
     """
     level = level.upper()
-    if _LEVELS.get(level, _LEVELS["INFO"]) >= _State.threshold and _is_due(key):
+    if _LEVELS.get(level, _LEVELS["INFO"]) >= _state.threshold and _is_due(key):
         _log(level, message, args)
 
 
 def _is_due(key: str) -> bool:
-    now = time.monotonic()
-    last = _State.said.get(key)
-    if last is not None and now - last < _REPEAT_AFTER:
+    now = clock.monotonic_ns()
+    last = _state.said.get(key)
+    if last is not None and now - last < _REPEAT_AFTER_NS:
         return False
-    if len(_State.said) >= _KEYS_AT_MOST:
-        _State.said.clear()
-    _State.said[key] = now
+    if len(_state.said) >= _KEYS_AT_MOST:
+        _state.said.clear()
+    _state.said[key] = now
     return True
 
 
 def _log(level: str, message: str, args: tuple[object, ...]) -> None:
-    if _LEVELS.get(level, _LEVELS["INFO"]) < _State.threshold:
+    if _LEVELS.get(level, _LEVELS["INFO"]) < _state.threshold:
         return
     line = _line(level, _text(message, args))
-    path = _State.path
+    path = _state.path
     if path is None:
         _write(_STDERR, line)
         return
@@ -106,12 +120,12 @@ def _log(level: str, message: str, args: tuple[object, ...]) -> None:
 def _text(message: str, args: tuple[object, ...]) -> str:
     try:
         return message % args if args else message
-    except Exception:  # noqa: BLE001  # the __str__ of foreign objects runs here; a log line must never break its caller
+    except _UNPRINTABLE:
         return f"{message} (with {len(args)} values that do not fit)"
 
 
 def _line(level: str, text: str) -> bytes:
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(time.time()))
+    stamp = strftime("%Y-%m-%d %H:%M:%S %z", localtime(clock.time()))
     line = f"{stamp} [{os.getpid()}] [{level}] wsgiapm: {text.translate(_VISIBLE)}\n"
     return line.encode("utf-8", "backslashreplace")
 
