@@ -140,6 +140,10 @@ class Sender:
             self._connection.close()
         self._book(kind, path, answer, content)
 
+    def close(self) -> None:
+        """Close the connection, if one is still open."""
+        self._connection.close()
+
     def _book(self, kind: Kind, path: str, answer: http.client.HTTPResponse, content: bytes) -> None:
         if not (answer.chunked or answer.headers.get("Content-Length")):
             self.books.unanswered.append(f"{kind.method} {path}: nothing tells whether the body is complete")
@@ -187,6 +191,7 @@ class Traffic:
         while share != 0 and not self.stopped.wait(self._pause):
             sender.send(chance.choices(KINDS, weights)[0])
             share = None if share is None else share - 1
+        sender.close()
 
 
 def _shares(requests: int | None, parts: int) -> list[int | None]:
