@@ -24,7 +24,7 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PRODUCTS = 400
 WORDS = ("light", "sturdy", "waterproof", "folding", "warm", "green", "companion", "none such")
@@ -92,7 +92,7 @@ class Books:
         self.unanswered += other.unanswered
         self.unexpected += other.unexpected
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> dict[str, Any]:
         """The books as plain data; keys in order, so that two runs can be compared by eye."""
         return {
             "sent": self.sent.total(),
