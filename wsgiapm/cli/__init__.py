@@ -9,6 +9,7 @@ it needs in run, so that `wsgiapm --help` does not wait for it.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: by argparse, after --help and --version (0) and when called wrongly (2).
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # an ASCII terminal must not end a command
     try:
         try:
             arguments = _parser().parse_args(argv)
@@ -77,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wsgiapm",
         description="Application performance monitoring for Python WSGI apps that run in several processes.",
-        epilog="example: wsgiapm serve     (then start the app, and open the address that is printed)",
+        epilog="example:\n  wsgiapm serve   (then start the app and open the address it prints)",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # an example is copied from one line
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"wsgiapm {VERSION}")
@@ -87,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
             name,
             help=module.SUMMARY,
             description=f"{module.SUMMARY[0].upper()}{module.SUMMARY[1:]}.",
-            epilog=f"example: {module.EXAMPLE}",
+            epilog=f"example:\n  {module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
         module.add_arguments(command)

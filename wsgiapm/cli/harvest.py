@@ -19,9 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Harvest once, or until a signal ends it."""
-    from wsgiapm import harvest  # noqa: PLC0415
     from wsgiapm.cli.places import find  # noqa: PLC0415
 
     place = find(arguments.shared_dir)
     place.require()
-    return harvest.run(place.path, place.settings, arguments.once)
+    from wsgiapm.harvest import run as run_harvest  # noqa: PLC0415
+
+    return run_harvest(place.path, place.settings, arguments.once)

@@ -47,9 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     current()
     store = arguments.store or f"sqlite:///{state_directory()}/report.db"
     try:
-        import wsgiapm.serve  # noqa: PLC0415
+        from wsgiapm.serve import serve  # noqa: PLC0415
 
-        return wsgiapm.serve.serve(
+        return serve(
             listen=arguments.listen,
             store=store,
             retention=arguments.retention,

@@ -192,7 +192,7 @@ class Headers(Kind):
 
     def parse(self, given: object) -> tuple[tuple[str, str], ...]:
         """As Kind.parse; a mapping is taken too."""
-        items = given.items() if isinstance(given, Mapping) else (item.partition("=")[::2] for item in _items(given))
+        items = given.items() if isinstance(given, Mapping) else map(_pair, _items(given))
         pairs = tuple((as_text(name), as_text(value)) for name, value in items)
         for position, (name, value) in enumerate(pairs, 1):
             if not _TOKEN.fullmatch(name) or not value.isprintable() or not value.isascii():
@@ -215,6 +215,11 @@ def _items(given: object) -> list[str]:
     if isinstance(given, (str, int)) or not isinstance(given, Iterable):
         given = re.split(r"[,\n]", str(given))
     return [text for text in map(as_text, given) if text]
+
+
+def _pair(item: str) -> tuple[str, str]:
+    name, sign, value = item.partition("=")
+    return (name if sign else ""), value
 
 
 def _status_range(item: str) -> tuple[int, int]:
