@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import { useEffect, useState } from "preact/hooks";
+
+import { loadReport, type Query } from "./api/report";
+import type { App } from "./api/types";
+import { LoginNeeded } from "./api/client";
+import { FilterChip } from "./components/FilterChip";
+import { Header } from "./components/Header";
+import { SilentNote } from "./components/SilentNote";
+import { findPage } from "./pages/pages";
+import { useNavigation } from "./state/use-address";
+import { usePolling } from "./state/use-polling";
+
+interface Props {
+  apps: App[];
+  app: App;
+  onLoginNeeded: () => void;
+}
+
+const INTERVAL = 5000;
+
+/** The frame of every page of one application: header, filters, and the page when its first data is there. */
+export function ReportPage({ apps, app, onLoginNeeded }: Props) {
+  const { address } = useNavigation();
+  const [paused, setPaused] = useState(false);
+  const { environment, range, transaction } = address;
+  const query: Query = { app: app.name, environment, range, transaction };
+  const key = JSON.stringify(query);
+  const live = range.kind === "last";
+  const polled = usePolling((signal) => loadReport(query, signal), key, live && !paused ? INTERVAL : null);
+  const { data, failure, updatedAt } = polled;
+
+  useEffect(() => {
+    if (failure instanceof LoginNeeded) onLoginNeeded();
+  }, [failure, onLoginNeeded]);
+
+  const Page = findPage(address.page).component;
+  return (
+    <>
+      <Header apps={apps} app={app} freshness={{ live, paused, failed: failure !== null, updatedAt, onPause: setPaused }} />
+      <main id="content" aria-busy={polled.key !== key}>
+        {transaction !== null && <FilterChip transaction={transaction} />}
+        {data !== null && <Page report={data} />}
+      </main>
+      <SilentNote failure={failure} updatedAt={updatedAt} />
+    </>
+  );
+}
