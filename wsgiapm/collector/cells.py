@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Histograms of any scale or bounds, mapped to the store's buckets."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from wsgiapm.collector.refusal import RefusedPointError
+from wsgiapm.store.buckets import SCALE, ZERO, bucket_of, clamp
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint, HistogramDataPoint
+
+    from wsgiapm.store.model import Cells
+
+# The range of scales the data model asks for; beyond it, shifting indexes would make huge numbers.
+_SCALES = range(-10, 21)
+
+
+def exponential_cells(point: ExponentialHistogramDataPoint) -> Cells:
+    """Return the cells of an exponential histogram.
+
+    A finer scale is merged exactly, a coarser one is put where its buckets end.
+
+    Raises:
+        RefusedPointError: it has negative values, a scale out of range, or buckets that do not add up.
+    """
+    if any(point.negative.bucket_counts):
+        msg = "a histogram has negative values"
+        raise RefusedPointError(msg)
+    if point.scale not in _SCALES:
+        msg = f"a histogram's scale is {point.scale}, not between {_SCALES[0]} and {_SCALES[-1]}"
+        raise RefusedPointError(msg)
+    cells: Cells = {ZERO: point.zero_count} if point.zero_count else {}
+    for index, count in enumerate(point.positive.bucket_counts, point.positive.offset):
+        if count:
+            bucket = clamp(_rescale(index, point.scale))
+            cells[bucket] = cells.get(bucket, 0) + count
+    return _checked(cells, point.count)
+
+
+def explicit_cells(point: HistogramDataPoint) -> Cells:
+    """Return the cells of a histogram with explicit bounds: each bucket is put where it ends.
+
+    The last bucket has no end and is put into the cell after the last bound.
+
+    Raises:
+        RefusedPointError: its bounds do not ascend, or its buckets do not add up.
+    """
+    bounds, counts = list(point.explicit_bounds), list(point.bucket_counts)
+    if not counts:
+        # Allowed: only count and sum. The mean is all that is known.
+        return {bucket_of(point.sum / point.count): point.count} if point.count else {}
+    if len(counts) != len(bounds) + 1 or any(not low < high for low, high in pairwise(bounds)):
+        msg = "a histogram's bounds do not ascend or do not fit its buckets"
+        raise RefusedPointError(msg)
+    cells: Cells = {}
+    ends = [bucket_of(bound) for bound in bounds]
+    ends.append(clamp(ends[-1] + 1) if bounds and bounds[-1] > 0 else ZERO)
+    for end, count in zip(ends, counts, strict=True):
+        if count:
+            cells[end] = cells.get(end, 0) + count
+    return _checked(cells, point.count)
+
+
+def _rescale(index: int, scale: int) -> int:
+    if scale >= SCALE:
+        return index >> (scale - SCALE)
+    return ((index + 1) << (SCALE - scale)) - 1
+
+
+def _checked(cells: Cells, count: int) -> Cells:
+    if sum(cells.values()) != count:
+        msg = "a histogram's buckets do not add up to its count"
+        raise RefusedPointError(msg)
+    return dict(sorted(cells.items()))

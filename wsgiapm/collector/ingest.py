@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Books reports: the rows and the positions of the streams change in one transaction, or not at all.
+
+A cumulative stream says how much there has been since its start. What is booked is the difference to its last point; equal
+and older points are ignored; a later start is a reset. What a difference covers is known to the report's interval:
+if that is long, because reports failed to arrive, it is spread evenly over the span and marked late.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsgiapm.collector.difference import Verdict, compare, position
+from wsgiapm.collector.ledger import Ledger
+from wsgiapm.collector.reading import read_reports
+from wsgiapm.collector.refusal import Refusals
+from wsgiapm.collector.spreading import Part, spread
+from wsgiapm.store.model import NANOSECONDS
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+    from wsgiapm.collector.difference import Difference
+    from wsgiapm.collector.point import Point, Report
+    from wsgiapm.store.model import Instance
+    from wsgiapm.store.protocol import Store, Writer
+
+# What covers more than this is spread.
+_LONG_NS = 30 * NANOSECONDS
+# An instance that reports seldom is not late when it does so again; beyond two minutes it is no usual interval.
+_LONGEST_INTERVAL_NS = 120 * NANOSECONDS
+_REFUSED = (Verdict.STALE_START, Verdict.WENT_BACK)
+
+
+def ingest(store: Store, request: ExportMetricsServiceRequest, now_ns: int) -> Refusals:
+    """Book a metrics request; it is kept when this returns.
+
+    Args:
+        store: where to.
+        request: the decoded message.
+        now_ns: the server's time, in Unix nanoseconds.
+
+    Returns:
+        the points that were refused, by reason.
+
+    Raises:
+        StoreError: the store could not take it; nothing of it is kept.
+    """
+    refusals = Refusals()
+    reports = list(read_reports(request, refusals))
+    if reports:
+        with store.writing() as writer:
+            ledger = Ledger(writer, store.tiers, now_ns // NANOSECONDS)
+            for report in reports:
+                _Booking(writer, ledger, refusals, now_ns).book(report)
+            ledger.flush()
+    return refusals
+
+
+class _Booking:
+    """Books one report."""
+
+    def __init__(self, writer: Writer, ledger: Ledger, refusals: Refusals, now_ns: int) -> None:
+        self._writer = writer
+        self._ledger = ledger
+        self._refusals = refusals
+        self._now_ns = now_ns
+
+    def book(self, report: Report) -> None:
+        app = self._writer.app(report.app, report.environment)
+        if app is None:
+            self._refusals.add("the server has no room for another app", len(report.points))
+            return
+        now = self._now_ns // NANOSECONDS
+        instance = self._writer.instance(app, report.uid, report.attributes, now)
+        if instance is None:
+            self._refusals.add("the app has too many instances", len(report.points))
+            return
+        time_ns = max(point.time_ns for point in report.points)
+        # One report may come in several requests of the same time.
+        since_ns = instance.report_ns if time_ns > instance.report_ns else instance.before_ns
+        usual_ns = instance.report_ns - instance.before_ns if instance.before_ns else 0
+        patience_ns = max(_LONG_NS, min(usual_ns, _LONGEST_INTERVAL_NS) * 3 // 2)
+        for point in report.points:
+            self._book_point(app, instance, point, since_ns, patience_ns)
+        if time_ns > instance.report_ns:
+            self._writer.reported(app, instance._replace(report_ns=time_ns, before_ns=instance.report_ns))
+
+    def _book_point(self, app: int, instance: Instance, point: Point, since_ns: int, patience_ns: int) -> None:
+        key = self._writer.series(app, point.series)
+        if key is None:
+            self._refusals.add("the app has too many series", 1)
+            return
+        last = self._writer.stream(app, key, instance.id)
+        if point.series.kind == "gauge":
+            if last is None or point.time_ns > last.time_ns:
+                self._writer.advance(app, key, instance.id, position(point))
+                self._ledger.note(app, key, instance.id, self._not_after_now(point.time_ns) // NANOSECONDS, point.total)
+            return
+        verdict, difference = compare(last, point, since_ns)
+        if verdict in _REFUSED:
+            self._refusals.add(verdict.value)
+        if verdict in (Verdict.NEWS, Verdict.WENT_BACK):
+            self._writer.advance(app, key, instance.id, position(point))
+        if verdict is Verdict.NEWS:
+            for part, late in self._parts(difference, key, patience_ns):
+                self._ledger.add(app, key, instance.id, part, late=late)
+
+    def _parts(self, difference: Difference, seed: int, patience_ns: int) -> list[tuple[Part, bool]]:
+        until_ns = self._not_after_now(difference.until_ns)
+        since_ns = min(difference.since_ns, until_ns)
+        if until_ns - since_ns <= _LONG_NS:
+            whole = Part(until_ns // NANOSECONDS, difference.n, difference.total, difference.cells)
+            return [(whole, False)]
+        late = until_ns - since_ns > patience_ns
+        placed = difference._replace(since_ns=since_ns, until_ns=until_ns)
+        return [(part, late) for part in spread(placed, seed)]
+
+    def _not_after_now(self, time_ns: int) -> int:
+        # A clock ahead of ours must not put numbers where no window looks.
+        return min(time_ns, self._now_ns)

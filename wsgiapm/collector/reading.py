@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads an OTLP metrics request into reports; what cannot be stored is counted with its reason."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags
+
+from wsgiapm.collector.cells import explicit_cells, exponential_cells
+from wsgiapm.collector.point import Point, Report
+from wsgiapm.collector.refusal import RefusedPointError
+from wsgiapm.store.model import NANOSECONDS, Series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+    from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+        ExponentialHistogramDataPoint,
+        HistogramDataPoint,
+        Metric,
+        NumberDataPoint,
+        ResourceMetrics,
+    )
+    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+    from wsgiapm.collector.refusal import Refusals
+    from wsgiapm.store.model import Attributes
+
+    _DataPoint = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint
+
+_D = TypeVar("_D", "NumberDataPoint", "HistogramDataPoint", "ExponentialHistogramDataPoint")
+
+_LONGEST_NAME = 255
+_LONGEST_ATTRIBUTES = 4096
+# Far beyond anything real, and small enough that a few of them can be added in 64 bits.
+_LARGEST = 1 << 61
+_LATEST = 1 << 63
+# The attribute that says which transaction a series belongs to.
+_SCOPES = ("http.route", "task")
+
+
+def read_reports(request: ExportMetricsServiceRequest, refusals: Refusals) -> Iterator[Report]:
+    """Yield the reports in a request.
+
+    Args:
+        request: the decoded message.
+        refusals: counts what is left out.
+    """
+    for resource_metrics in request.resource_metrics:
+        points = list(_points(resource_metrics, refusals))
+        try:
+            app, environment, uid, attributes = _identity(resource_metrics.resource)
+        except RefusedPointError as refusal:
+            refusals.add(str(refusal), len(points))
+            continue
+        if points:
+            yield Report(app, environment, uid, attributes, points)
+
+
+def _identity(resource: Resource) -> tuple[str, str, str, str]:
+    attributes = _attributes(resource.attributes)
+    uid = str(attributes.get("service.instance.id", ""))
+    if not uid:
+        msg = "the resource has no service.instance.id, so its points cannot be told from another process's"
+        raise RefusedPointError(msg)
+    app = str(attributes.get("service.name", "")) or "unknown_service"
+    environment = attributes.get("deployment.environment.name", attributes.get("deployment.environment", ""))
+    if max(len(app), len(str(environment)), len(uid)) > _LONGEST_NAME:
+        msg = f"the resource's name, environment or instance id is longer than {_LONGEST_NAME} characters"
+        raise RefusedPointError(msg)
+    return app, str(environment), uid, _as_json(attributes)
+
+
+def _points(resource_metrics: ResourceMetrics, refusals: Refusals) -> Iterator[Point]:
+    for scope_metrics in resource_metrics.scope_metrics:
+        for metric in scope_metrics.metrics:
+            yield from _points_of(metric, refusals)
+
+
+def _points_of(metric: Metric, refusals: Refusals) -> Iterator[Point]:
+    form = metric.WhichOneof("data")
+    if form is None:
+        return
+    try:
+        kind = _kind(metric, form)
+    except RefusedPointError as refusal:
+        refusals.add(str(refusal), len(getattr(metric, form).data_points))
+        return
+    if form == "gauge":
+        yield from _read(metric.gauge.data_points, partial(_number, metric, kind), refusals)
+    elif form == "sum":
+        yield from _read(metric.sum.data_points, partial(_number, metric, kind), refusals)
+    elif form == "histogram":
+        yield from _read(metric.histogram.data_points, partial(_explicit, metric), refusals)
+    else:
+        yield from _read(metric.exponential_histogram.data_points, partial(_exponential, metric), refusals)
+
+
+def _kind(metric: Metric, form: str) -> str:
+    if not metric.name or len(metric.name) > _LONGEST_NAME:
+        msg = f"a metric's name is empty or longer than {_LONGEST_NAME} characters"
+        raise RefusedPointError(msg)
+    if form == "gauge":
+        return "gauge"
+    if form == "summary":
+        msg = "a metric is a summary; send a histogram"
+        raise RefusedPointError(msg)
+    data = getattr(metric, form)
+    if data.aggregation_temporality != AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE:
+        msg = "a metric's temporality is not cumulative; set the exporter's preference to cumulative"
+        raise RefusedPointError(msg)
+    if form == "sum":
+        # What goes up and down is worth its value, not its change.
+        return "sum" if metric.sum.is_monotonic else "gauge"
+    return "histogram"
+
+
+def _read(data_points: Iterable[_D], read: Callable[[_D], Point], refusals: Refusals) -> Iterator[Point]:
+    for data_point in data_points:
+        if data_point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK:
+            continue
+        try:
+            yield read(data_point)
+        except RefusedPointError as refusal:
+            refusals.add(str(refusal))
+
+
+def _number(metric: Metric, kind: str, point: NumberDataPoint) -> Point:
+    form = point.WhichOneof("value")
+    if form is None:
+        msg = "a data point has no value"
+        raise RefusedPointError(msg)
+    total = _amount(point.as_int if form == "as_int" else point.as_double, metric.unit)
+    if kind == "gauge":
+        return Point(_series(metric, kind, point), *_times(point, needs_start=False), 1, total, {})
+    return Point(_series(metric, kind, point), *_times(point, needs_start=True), 0, total, {})
+
+
+def _explicit(metric: Metric, point: HistogramDataPoint) -> Point:
+    times, total = _times(point, needs_start=True), _amount(point.sum, metric.unit)
+    return Point(_series(metric, "histogram", point), *times, _count(point), total, explicit_cells(point))
+
+
+def _exponential(metric: Metric, point: ExponentialHistogramDataPoint) -> Point:
+    times, total = _times(point, needs_start=True), _amount(point.sum, metric.unit)
+    return Point(_series(metric, "histogram", point), *times, _count(point), total, exponential_cells(point))
+
+
+def _series(metric: Metric, kind: str, point: _DataPoint) -> Series:
+    attributes = _attributes(point.attributes)
+    scope = next((str(attributes[name]) for name in _SCOPES if name in attributes), "")
+    return Series(metric.name, kind, metric.unit, scope, _as_json(attributes))
+
+
+def _times(point: _DataPoint, *, needs_start: bool) -> tuple[int, int]:
+    start, time = point.start_time_unix_nano, point.time_unix_nano
+    if not time or time >= _LATEST:
+        msg = "a data point has no time, or an impossible one"
+    elif needs_start and not start:
+        msg = "a data point has no start time, so a reset could not be told from a loss"
+    elif start > time:
+        msg = "a data point starts after its time"
+    else:
+        return start, time
+    raise RefusedPointError(msg)
+
+
+def _count(point: HistogramDataPoint | ExponentialHistogramDataPoint) -> int:
+    if point.count >= _LARGEST:
+        msg = "a histogram's count is implausibly large"
+        raise RefusedPointError(msg)
+    return point.count
+
+
+def _amount(value: float, unit: str) -> float:
+    if math.isfinite(value) and abs(value) < _LARGEST:
+        amount = round(value * NANOSECONDS) if unit == "s" else value
+        if abs(amount) < _LARGEST:
+            return amount
+    msg = "a value is not a finite number of plausible size"
+    raise RefusedPointError(msg)
+
+
+def _attributes(pairs: Iterable[KeyValue]) -> Attributes:
+    attributes: Attributes = {}
+    for pair in pairs:
+        form = pair.value.WhichOneof("value")
+        if form == "string_value":
+            attributes[pair.key] = pair.value.string_value
+        elif form == "int_value":
+            attributes[pair.key] = pair.value.int_value
+        elif form == "bool_value":
+            attributes[pair.key] = str(pair.value.bool_value).lower()
+        elif form == "double_value":
+            attributes[pair.key] = repr(pair.value.double_value)
+    return attributes
+
+
+def _as_json(attributes: Attributes) -> str:
+    text = json.dumps(attributes, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    if len(text) > _LONGEST_ATTRIBUTES:
+        msg = f"attributes take more than {_LONGEST_ATTRIBUTES} characters"
+        raise RefusedPointError(msg)
+    return text

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes into a store and comes out of it: plain immutable values, and the tiers.
+
+Amounts of metrics whose unit is seconds are kept as integer nanoseconds, so that adding them is exact.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+HOUR, DAY = 3600, 86400
+NANOSECONDS = 1_000_000_000
+
+Attributes = dict[str, str | int]
+Cells = dict[int, int]
+
+
+class Tier(NamedTuple):
+    """One resolution: ``step`` seconds to a row, kept for ``keep`` seconds."""
+
+    step: int
+    keep: int
+
+
+STEPS = (10, 60, 600, 3600)
+_KEEP = (6 * HOUR, 2 * DAY, 14 * DAY)
+
+
+def tiers(retention: int) -> tuple[Tier, ...]:
+    """Return the tiers from fine to coarse; none is kept longer than ``retention`` seconds."""
+    keeps = (*(min(keep, retention) for keep in _KEEP), retention)
+    return tuple(Tier(step, keep) for step, keep in zip(STEPS, keeps, strict=True))
+
+
+class App(NamedTuple):
+    """An app in one environment; times are epoch seconds."""
+
+    id: int
+    name: str
+    environment: str
+    first_seen: int
+    last_seen: int
+
+
+class Instance(NamedTuple):
+    """A writer of metrics. ``report_ns`` is the time of its newest report, ``before_ns`` of the one before; 0: none."""
+
+    id: int
+    report_ns: int
+    before_ns: int
+
+
+class Sighting(NamedTuple):
+    """When an instance was heard of, by this machine's clock, in epoch seconds."""
+
+    app: int
+    first_seen: int
+    last_seen: int
+
+
+class Series(NamedTuple):
+    """The identity of a series within an app. ``kind`` is sum, gauge or histogram; ``scope`` the transaction."""
+
+    metric: str
+    kind: str
+    unit: str
+    scope: str
+    attributes: str
+
+
+class Stream(NamedTuple):
+    """The last cumulative point of a series of an instance."""
+
+    start_ns: int
+    time_ns: int
+    n: int
+    total: float
+    cells: Cells
+
+
+class Value(NamedTuple):
+    """What a row adds: ``n`` observations or points that sum up to ``total``, ``late`` of it booked late.
+
+    ``low``, ``high`` and ``last`` are of gauges only.
+    """
+
+    n: int
+    total: float
+    late: float
+    low: float | None = None
+    high: float | None = None
+    last: float | None = None
+
+
+class Selection(NamedTuple):
+    """Which rows a read is about: [start, end) in epoch seconds, of one transaction or of all (None)."""
+
+    app: int
+    metric: str
+    scope: str | None
+    tier: int
+    start: int
+    end: int
+
+
+class Amount(NamedTuple):
+    """What a read adds up for one slot of time (epoch seconds) and one series; 0 stands for all of them."""
+
+    slot: int
+    series: int
+    n: int
+    total: float
+    late: float
+    last: float | None
+
+
+class CellCount(NamedTuple):
+    """How many observations lie in a bucket, for one slot of time and one series; 0 stands for all of them."""
+
+    slot: int
+    series: int
+    bucket: int
+    n: int

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reads. Their text runs unchanged on SQLite and on ClickHouse.
+
+Rules that make it so: time is integer epoch seconds and a slot is ``t - t % :step``; group and order by alias, and no
+alias is a column's name; sum, min, max and count only; every read aggregates; ``:name`` parameters.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from wsgiapm.store.model import Amount, App, CellCount, Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from wsgiapm.store.model import Attributes, Selection
+
+    Execute = Callable[[str, Mapping[str, Any]], Iterable[Any]]
+
+_APPS = """
+SELECT app.id, app.name, app.environment, seen.since, seen.until
+FROM app JOIN (SELECT app AS owner, min(first_seen) AS since, max(last_seen) AS until FROM instance GROUP BY owner) seen
+ON app.id = seen.owner ORDER BY app.name, app.environment
+"""
+_SIGHTINGS = "SELECT app, first_seen, last_seen FROM instance"
+_SERIES = "SELECT id, attributes FROM series WHERE app = :app AND metric = :metric"
+_WHERE = """
+WHERE app = :app AND t >= :start AND t < :end AND series IN (
+    SELECT id FROM series WHERE app = :app AND metric = :metric AND (:every = 1 OR scope = :scope))
+"""
+# As doubles: an absurd amount that somebody has sent must not make the sum overflow and the window unreadable.
+_AMOUNTS = "sum(n) AS observations, sum(total * 1.0) AS amount, sum(late * 1.0) AS belated, max(last) AS latest"
+_CELLS = "bucket AS cell, sum(n) AS observations"
+
+
+class SqlReader:
+    """A view of a database; made by a store's reading().
+
+    Args:
+        execute: runs a statement with ``:name`` parameters and yields its rows.
+    """
+
+    def __init__(self, execute: Execute) -> None:
+        self._execute = execute
+
+    def apps(self) -> list[App]:
+        """Return every app in every environment."""
+        return [App(*row) for row in self._execute(_APPS, {})]
+
+    def sightings(self) -> list[Sighting]:
+        """Return when each instance was heard of."""
+        return [Sighting(*row) for row in self._execute(_SIGHTINGS, {})]
+
+    def series(self, app: int, metric: str) -> dict[int, Attributes]:
+        """Return the attributes of every series of a metric."""
+        rows = self._execute(_SERIES, {"app": app, "metric": metric})
+        return {key: json.loads(attributes) for key, attributes in rows}
+
+    def amounts(self, selection: Selection, *, step: int, by_series: bool) -> list[Amount]:
+        """Add up the values of a metric, by slots of ``step`` seconds and, if asked to, by series."""
+        group, statement = _statement("metric", _AMOUNTS, selection, step=step, by_series=by_series)
+        rows = self._execute(f"{statement} GROUP BY {group}", _parameters(selection, step))
+        return [Amount(*row) for row in rows]
+
+    def cells(self, selection: Selection, *, step: int, by_series: bool) -> list[CellCount]:
+        """Add up the histogram of a metric, by slots of ``step`` seconds and, if asked to, by series."""
+        group, statement = _statement("hist", _CELLS, selection, step=step, by_series=by_series)
+        rows = self._execute(f"{statement} GROUP BY {group}, cell", _parameters(selection, step))
+        return [CellCount(*row) for row in rows]
+
+
+def _statement(table: str, columns: str, selection: Selection, *, step: int, by_series: bool) -> tuple[str, str]:
+    slot = "t - t % :step AS slot" if step else ":step AS slot"
+    origin = "series AS origin" if by_series else "0 AS origin"
+    return "slot, origin", f"SELECT {slot}, {origin}, {columns} FROM {table}_{selection.tier}{_WHERE}"
+
+
+def _parameters(selection: Selection, step: int) -> dict[str, Any]:
+    return {
+        "app": selection.app,
+        "metric": selection.metric,
+        "every": int(selection.scope is None),
+        "scope": selection.scope or "",
+        "start": selection.start,
+        "end": selection.end,
+        "step": step,
+    }

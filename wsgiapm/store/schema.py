@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of the SQLite store, their version, and how an older file becomes a newer one.
+
+app, instance, series    what has reported, and what it reports
+stream                   the last cumulative point of each series of each instance: differences are made against it
+metric_<step>            per series, instance and ``step`` seconds: observations, their sum, how much was booked late
+hist_<step>              the same, per histogram bucket; a row of metric_<step> counts what its cells here add up to
+
+Reads always aggregate, so rows may be added by anybody in any order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsgiapm.store.model import STEPS
+
+if TYPE_CHECKING:
+    import sqlite3
+
+# "wapm" in the file's header tells our database from everybody else's.
+APPLICATION_ID = 0x7761706D
+VERSION = 1
+
+_CATALOGUE = """
+CREATE TABLE app (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, environment TEXT NOT NULL,
+    UNIQUE (name, environment));
+CREATE TABLE instance (
+    id INTEGER PRIMARY KEY, app INTEGER NOT NULL, uid TEXT NOT NULL, attributes TEXT NOT NULL,
+    first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, report_ns INTEGER NOT NULL, before_ns INTEGER NOT NULL,
+    UNIQUE (app, uid));
+CREATE TABLE series (
+    app INTEGER NOT NULL, id INTEGER NOT NULL, metric TEXT NOT NULL, kind TEXT NOT NULL, unit TEXT NOT NULL,
+    scope TEXT NOT NULL, attributes TEXT NOT NULL,
+    PRIMARY KEY (app, id)) WITHOUT ROWID;
+CREATE INDEX series_by_metric ON series (app, metric, scope);
+CREATE TABLE stream (
+    app INTEGER NOT NULL, series INTEGER NOT NULL, instance INTEGER NOT NULL,
+    start_ns INTEGER NOT NULL, time_ns INTEGER NOT NULL, n INTEGER NOT NULL, total NOT NULL, cells TEXT NOT NULL,
+    PRIMARY KEY (app, series, instance)) WITHOUT ROWID;
+"""
+
+_TIER = """
+CREATE TABLE metric_{step} (
+    app INTEGER NOT NULL, series INTEGER NOT NULL, t INTEGER NOT NULL, src INTEGER NOT NULL,
+    n INTEGER NOT NULL, total NOT NULL, late NOT NULL, low, high, last,
+    PRIMARY KEY (app, series, t, src)) WITHOUT ROWID;
+CREATE TABLE hist_{step} (
+    app INTEGER NOT NULL, series INTEGER NOT NULL, t INTEGER NOT NULL, src INTEGER NOT NULL,
+    bucket INTEGER NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (app, series, t, src, bucket)) WITHOUT ROWID;
+"""
+
+# What leads from version i to version i + 1 stands at place i.
+_MIGRATIONS = (_CATALOGUE + "".join(_TIER.format(step=step) for step in STEPS),)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables up to VERSION, in one transaction; does nothing when they are."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        for script in _MIGRATIONS[version:]:
+            for statement in filter(None, map(str.strip, script.split(";"))):
+                connection.execute(statement)
+        if version < VERSION:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
