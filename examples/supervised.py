@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import psutil
 
-# Every process of the demo carries it, with the demo's directory as its value: so one that is left over can be found.
+# Every process of the demo has it in its environment, with the demo's directory as value: so what is left over is found.
 MARK = "SHOP_DEMO"
 
 TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "deploy", "supervisor")
@@ -39,8 +39,7 @@ class Program:
     name: str
     command: Sequence[str]
     directory: str
-    environment: Mapping[str, str]
-    template: str = ""
+    template: str = ""  # the entry in deploy/supervisor that says how it is started and stopped
 
 
 class Supervisor:
@@ -49,7 +48,7 @@ class Supervisor:
     def __init__(self, directory: str, programs: Sequence[Program], environment: Mapping[str, str]) -> None:
         self._directory = directory
         self._file = os.path.join(directory, "supervisord.conf")
-        self._environment = {**environment, MARK: directory}
+        self._environment = environment
         with open(self._file, "w", encoding="utf-8") as file:
             _configuration(directory, programs).write(file)
         self._process: subprocess.Popen[bytes] | None = None
@@ -160,14 +159,12 @@ def _section(directory: str, program: Program) -> dict[str, str]:
         with open(os.path.join(TEMPLATES, f"{program.template}.conf"), encoding="utf-8") as file:
             template.read_file(file)
         section = {key: value for key, value in template[template.sections()[0]].items() if key not in NOT_TAKEN}
-    environment = ",".join(f'{name}="{_quoted(value)}"' for name, value in program.environment.items())
     command = " ".join(f'"{_quoted(word)}"' for word in program.command)
     log = os.path.join(directory, f"{program.name}.log")
     return {
         **section,
         "command": command,
         "directory": _quoted(program.directory),
-        "environment": environment,
         "stdout_logfile": _quoted(log),
     }
 
