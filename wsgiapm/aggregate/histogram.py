@@ -40,6 +40,11 @@ def _power_of_two_seconds(eighths: int) -> int:
     return isqrt(isqrt(isqrt(power)))
 
 
+@lru_cache(maxsize=64)
+def _in_nanoseconds(bounds: tuple[float, ...]) -> tuple[int, ...]:
+    return tuple(nanoseconds(bound) for bound in bounds)
+
+
 def nanoseconds(seconds: float) -> int:
     """Return a bound given in seconds as whole nanoseconds."""
     return round(seconds * 1_000_000_000)
@@ -84,7 +89,7 @@ BLOCKS = len(_OCTAVE_BOUNDS) + 1
 
 def classic(cells: Cells, bounds: Sequence[float]) -> list[int]:
     """Return the cumulative counts for `bounds` (seconds, all from the table), then for +Inf."""
-    uppers = [nanoseconds(b) for b in bounds]
+    uppers = _in_nanoseconds(tuple(bounds))
     counts = [0] * (len(uppers) + 1)
     for upper, count in cells:
         counts[bisect_left(uppers, upper)] += count

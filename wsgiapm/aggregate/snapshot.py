@@ -22,7 +22,8 @@ class NumberPoint(NamedTuple):
     value: int | float
 
 
-class HistogramPoint(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class HistogramPoint:
     """One histogram over the cells of `aggregate.histogram`.
 
     `cells` are pairs of a cell's upper bound in integer nanoseconds and its count, ascending, without empty cells;

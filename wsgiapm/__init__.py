@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Application performance monitoring for Python web apps that run in several processes.
+
+The public names are loaded when they are first used, so that `import wsgiapm` costs next to nothing and imports nothing
+that gevent has yet to patch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsgiapm.agent import APMMiddleware, start, stop
+    from wsgiapm.transaction import current_transaction
+    from wsgiapm.version import VERSION as __version__  # noqa: N811
+
+__all__ = ["APMMiddleware", "__version__", "current_transaction", "start", "stop"]
+
+_HOMES = {
+    "APMMiddleware": ("wsgiapm.agent", "APMMiddleware"),
+    "__version__": ("wsgiapm.version", "VERSION"),
+    "current_transaction": ("wsgiapm.transaction", "current_transaction"),
+    "start": ("wsgiapm.agent", "start"),
+    "stop": ("wsgiapm.agent", "stop"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    module, attribute = _HOMES[name]
+    value: object = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

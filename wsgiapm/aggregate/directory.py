@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shared directory itself: opening it safely, its files, and its record locks."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import struct
+import sys
+
+from wsgiapm.aggregate import layout
+from wsgiapm.errors import SharedDirectoryError
+
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOCKS = "locks"
+# struct flock as the kernel has it; Python passes it through as bytes.
+_FLOCK = struct.Struct("qqihh" if sys.platform == "darwin" else "hhqqi4x")
+
+# A process loses all its record locks on a file when it closes any descriptor of it, so each is opened once for good.
+_locks_by_inode: dict[tuple[int, int], int] = {}
+
+
+def _pack_flock(kind: int, byte: int) -> bytes:
+    if sys.platform == "darwin":
+        return _FLOCK.pack(byte, 1, 0, kind, os.SEEK_SET)
+    return _FLOCK.pack(kind, os.SEEK_SET, byte, 1, 0)
+
+
+def _unpack_flock(data: bytes) -> tuple[int, int]:
+    if sys.platform == "darwin":
+        _, _, pid, kind, _ = _FLOCK.unpack(data)
+    else:
+        kind, _, _, _, pid = _FLOCK.unpack(data)
+    return kind, pid
+
+
+class SharedDirectory:
+    """An open shared directory. Everything in it is reached relative to its descriptor."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        """Take over `descriptor`, open at `path`; use `open_directory` or `create_directory` to get one."""
+        self.path = path
+        self._descriptor = descriptor
+        status = os.fstat(descriptor)
+        self._inode = (status.st_dev, status.st_ino)
+        self._owner = status.st_uid
+        self._locks: tuple[int, int] | None = None
+
+    @property
+    def descriptor(self) -> int:
+        """The open descriptor; opened again if somebody closed it (a daemoniser closes all it finds)."""
+        try:
+            status = os.fstat(self._descriptor)
+        except OSError:
+            status = None
+        if status is None or (status.st_dev, status.st_ino) != self._inode:
+            descriptor = os.open(self.path, _OPEN_DIRECTORY)
+            status = os.fstat(descriptor)
+            if (status.st_dev, status.st_ino) != self._inode:
+                os.close(descriptor)
+                msg = f"shared directory {self.path} was replaced by another one while in use; restart the app"
+                raise SharedDirectoryError(msg)
+            self._descriptor = descriptor
+        return self._descriptor
+
+    def open(self, name: str, flags: int = os.O_RDONLY) -> int:
+        """Open a regular file of the directory's owner; raises `SharedDirectoryError` for anything else."""
+        descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600, dir_fd=self.descriptor)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != self._owner:
+            os.close(descriptor)
+            msg = f"{self.path}/{name} is not a regular file of uid {self._owner}; remove it"
+            raise SharedDirectoryError(msg)
+        return descriptor
+
+    def give(self, descriptor: int) -> None:
+        """Give a new file to the directory's owner, when root made it for somebody else."""
+        if os.geteuid() != self._owner:
+            os.fchown(descriptor, self._owner, -1)
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename a file within the directory, atomically."""
+        here = self.descriptor
+        os.rename(source, target, src_dir_fd=here, dst_dir_fd=here)
+
+    def segments(self) -> list[int]:
+        """Return the numbers of the segments there are, ascending."""
+        names = (name.partition("segment-") for name in os.listdir(self.descriptor))
+        return sorted(int(number) for head, _, number in names if not head and number.isdigit())
+
+    def _locks_descriptor(self) -> int:
+        if self._locks is not None:
+            descriptor, inode = self._locks
+            try:
+                if os.fstat(descriptor).st_ino == inode:
+                    return descriptor
+            except OSError:
+                pass
+            _locks_by_inode.pop((self._inode[0], inode), None)
+        try:
+            status = os.stat(_LOCKS, dir_fd=self.descriptor, follow_symlinks=False)
+            known = _locks_by_inode.get((status.st_dev, status.st_ino))
+        except FileNotFoundError:
+            known = None
+        descriptor = self._open_locks() if known is None else known
+        status = os.fstat(descriptor)
+        _locks_by_inode[status.st_dev, status.st_ino] = descriptor
+        self._locks = (descriptor, status.st_ino)
+        return descriptor
+
+    def _open_locks(self) -> int:
+        try:
+            descriptor = self.open(_LOCKS, os.O_RDWR | os.O_CREAT)
+        except SharedDirectoryError:
+            if os.geteuid() == 0:  # made by root a moment ago, not yet given away
+                descriptor = os.open(_LOCKS, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.descriptor)
+            else:
+                raise
+        self.give(descriptor)
+        return descriptor
+
+    def try_lock(self, byte: int) -> bool:
+        """Lock one byte for this process without waiting; return whether it is ours now."""
+        try:
+            fcntl.fcntl(self._locks_descriptor(), fcntl.F_SETLK, _pack_flock(fcntl.F_WRLCK, byte))
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                return False
+            raise
+        return True
+
+    def unlock(self, byte: int) -> None:
+        """Free one byte."""
+        fcntl.fcntl(self._locks_descriptor(), fcntl.F_SETLK, _pack_flock(fcntl.F_UNLCK, byte))
+
+    def locked_by_other(self, byte: int) -> bool:
+        """Tell whether another process holds the byte. A process's own locks are not seen."""
+        reply = fcntl.fcntl(self._locks_descriptor(), fcntl.F_GETLK, _pack_flock(fcntl.F_WRLCK, byte))
+        return _unpack_flock(reply)[0] != fcntl.F_UNLCK
+
+
+def _check(path: str, descriptor: int, uid: int) -> None:
+    status = os.fstat(descriptor)
+    if status.st_uid != uid and os.geteuid() != 0:
+        msg = f"shared directory {path} belongs to uid {status.st_uid}, not to uid {uid}; choose another shared_dir"
+        raise SharedDirectoryError(msg)
+    if status.st_mode & 0o022:
+        mode = stat.S_IMODE(status.st_mode)
+        msg = f"shared directory {path} may be written by others (mode {mode:04o}); run: chmod 0700 {path}"
+        raise SharedDirectoryError(msg)
+    parent = os.stat("..", dir_fd=descriptor)
+    writable = parent.st_mode & 0o022 and not parent.st_mode & stat.S_ISVTX
+    if parent.st_uid not in (0, uid, status.st_uid) or writable:
+        where = os.path.dirname(path)
+        msg = f"{where}, which holds the shared directory, can be changed by other users; choose another shared_dir"
+        raise SharedDirectoryError(msg)
+
+
+def open_directory(path: str, uid: int | None = None) -> SharedDirectory:
+    """Open an existing shared directory.
+
+    Raises `SharedDirectoryError` when it is missing, a symbolic link, no directory, not of `uid` (default: ours; root
+    may open anybody's) or open to others.
+    """
+    try:
+        descriptor = os.open(path, _OPEN_DIRECTORY)
+    except OSError as error:
+        raise SharedDirectoryError(_reason(path, error)) from error
+    try:
+        _check(path, descriptor, os.geteuid() if uid is None else uid)
+    except SharedDirectoryError:
+        os.close(descriptor)
+        raise
+    return SharedDirectory(path, descriptor)
+
+
+def _reason(path: str, error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return f"shared directory {path} does not exist; start the app, or name the right one with shared_dir"
+    if os.path.islink(path):
+        return f"shared directory {path} is a symbolic link; name the directory itself, or remove the link"
+    if error.errno == errno.ENOTDIR:
+        return f"shared directory {path} is not a directory; remove it or choose another shared_dir"
+    return f"shared directory {path} cannot be used: {error.strerror}; choose another shared_dir"
+
+
+def create_directory(path: str, uid: int | None = None) -> SharedDirectory:
+    """Open the shared directory, making it (and its parent) with mode 0700 for `uid` when it is missing.
+
+    Raises `SharedDirectoryError` as `open_directory` does, and when it cannot be made.
+    """
+    uid = os.geteuid() if uid is None else uid
+    for part in (os.path.dirname(path), path):
+        try:
+            os.mkdir(part, 0o700)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise SharedDirectoryError(_reason(part, error)) from error
+        if uid != os.geteuid():
+            os.chown(part, uid, -1, follow_symlinks=False)
+    return open_directory(path, uid)
+
+
+def lock_segment(directory: SharedDirectory, number: int) -> bool:
+    """Claim a segment for this process; return whether it is ours now."""
+    return directory.try_lock(layout.SEGMENT_LOCKS + number)
+
+
+def segment_is_live(directory: SharedDirectory, number: int) -> bool:
+    """Tell whether another process counts in this segment now."""
+    return directory.locked_by_other(layout.SEGMENT_LOCKS + number)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The index as a file of the shared directory: making it, joining it, and its records as a `Log`."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import NamedTuple
+from zlib import crc32
+
+from wsgiapm import clock
+from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.directory import SharedDirectory
+from wsgiapm.errors import SharedDirectoryError
+
+_NAME = "index"
+_NEW = "index.new"
+
+
+class Identity(NamedTuple):
+    """Who counts in a directory; all processes that share it agree on this."""
+
+    app: str
+    environment: str = ""
+    instance: str = ""
+
+
+class IndexHeader(NamedTuple):
+    """What the first page of the index says; `created` is wall time in nanoseconds, `epoch` 16 random bytes."""
+
+    epoch: bytes
+    created: int
+    identity: Identity
+
+
+class IndexFile:
+    """The open index of a shared directory: a `Log` for `Index`."""
+
+    def __init__(self, directory: SharedDirectory, descriptor: int, header: IndexHeader) -> None:
+        """Use `open_index` or `create_index`."""
+        self._directory = directory
+        self._descriptor = descriptor
+        self.header = header
+
+    def lock(self) -> bool:
+        """See `Log`."""
+        return self._directory.try_lock(layout.INDEX_LOCK)
+
+    def unlock(self) -> None:
+        """See `Log`."""
+        self._directory.unlock(layout.INDEX_LOCK)
+
+    def read(self, offset: int) -> bytes:
+        """See `Log`."""
+        word = os.pread(self._descriptor, layout.WORD, layout.COMMITTED_OFFSET)
+        (committed,) = layout.U64.unpack(word)
+        if committed <= offset:
+            return b""
+        return os.pread(self._descriptor, committed - offset, layout.PAGE + offset)
+
+    def append(self, offset: int, records: bytes) -> None:
+        """See `Log`. Raises OSError when the file system is full; nothing has been added then."""
+        written = os.pwrite(self._descriptor, records, layout.PAGE + offset)
+        if written != len(records):
+            raise OSError(28, f"only {written} of {len(records)} bytes could be written", _NAME)
+        os.pwrite(self._descriptor, layout.U64.pack(offset + len(records)), layout.COMMITTED_OFFSET)
+
+    def size(self) -> int:
+        """Return the bytes of the file."""
+        return os.fstat(self._descriptor).st_size
+
+
+def _checksum(page: bytes, identity: bytes) -> int:
+    return crc32(identity, crc32(page[layout.CREATED_OFFSET : layout.CREATED_OFFSET + 24]))
+
+
+def _parse(path: str, page: bytes) -> IndexHeader:
+    if len(page) < layout.PAGE or page[:8] != layout.INDEX_MAGIC:
+        msg = f"{path}/{_NAME} is not an index of wsgiapm, or is damaged; remove the directory {path}"
+        raise SharedDirectoryError(msg)
+    _, version, length, _, created, epoch, checksum = layout.INDEX_HEADER.unpack_from(page)
+    if version != layout.VERSION:
+        msg = (
+            f"{path} was made by a wsgiapm with file format {version}, this one has {layout.VERSION}: "
+            f"restart all processes of the app with one version, then remove {path}"
+        )
+        raise SharedDirectoryError(msg)
+    identity = page[layout.IDENTITY_OFFSET : layout.IDENTITY_OFFSET + length]
+    if _checksum(page, identity) != checksum:
+        msg = f"the header of {path}/{_NAME} is damaged; remove the directory {path}"
+        raise SharedDirectoryError(msg)
+    return IndexHeader(epoch, created, Identity(**json.loads(identity)))
+
+
+def open_index(directory: SharedDirectory) -> IndexFile:
+    """Open the index of a directory.
+
+    Raises FileNotFoundError when there is none yet, `SharedDirectoryError` when it cannot be read as one.
+    """
+    try:
+        descriptor = directory.open(_NAME, os.O_RDWR)
+    except PermissionError:
+        descriptor = directory.open(_NAME)
+    try:
+        return IndexFile(directory, descriptor, _parse(directory.path, os.pread(descriptor, layout.PAGE, 0)))
+    except SharedDirectoryError:
+        os.close(descriptor)
+        raise
+
+
+def create_index(directory: SharedDirectory, identity: Identity) -> bool:
+    """Make the index if it is missing; return False when another process is about to.
+
+    The file appears complete or not at all. Raises OSError when there is no room.
+    """
+    if not directory.try_lock(layout.INDEX_LOCK):
+        return False
+    try:
+        try:
+            os.stat(_NAME, dir_fd=directory.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            _write_new(directory, identity)
+    finally:
+        directory.unlock(layout.INDEX_LOCK)
+    return True
+
+
+def _write_new(directory: SharedDirectory, identity: Identity) -> None:
+    text = json.dumps(identity._asdict()).encode()
+    page = bytearray(layout.PAGE)
+    start = layout.IDENTITY_OFFSET
+    if start + len(text) > layout.PAGE:
+        msg = f"app_name, environment and instance_name are too long: {len(text)} bytes in all; shorten them"
+        raise SharedDirectoryError(msg)
+    page[start : start + len(text)] = text
+    fields = [layout.INDEX_MAGIC, layout.VERSION, len(text), 0, clock.time_ns(), os.urandom(16), 0]
+    layout.INDEX_HEADER.pack_into(page, 0, *fields)
+    fields[-1] = _checksum(bytes(page), text)
+    layout.INDEX_HEADER.pack_into(page, 0, *fields)
+    descriptor = directory.open(_NEW, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    try:
+        directory.give(descriptor)
+        os.posix_fallocate(descriptor, 0, layout.PAGE)
+        os.pwrite(descriptor, page, 0)
+    finally:
+        os.close(descriptor)
+    directory.rename(_NEW, _NAME)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file format of a shared directory, version 1.
+
+All integers are little-endian. A *word* is an aligned 64-bit unsigned integer; every word that changes while the file
+is in use is written by one aligned 8-byte store. Times are nanoseconds: *monotonic* since boot (CLOCK_MONOTONIC),
+*wall* since 1970 (UTC).
+
+The directory (mode 0700, one owner) is one instance of one app. It holds::
+
+    index        what the cells mean: a header page and records, only ever appended to
+    locks        an empty file whose bytes are locked with POSIX record locks; opened once per process, never closed
+    segment-N    the counters of one living process (N = 0, 1, ...), or what a dead one left
+    journal-N    events of the same process, made at its first event
+
+Locks (byte offsets in ``locks``)::
+
+    0            held while a record is appended to the index, or the index is created
+    1            held by the process that harvests (the leader)
+    16 + N       held by the process that owns segment N, as long as it lives
+
+A record lock belongs to the process, is not inherited over fork and is freed by the kernel at the end of the process,
+however it ends. A segment whose byte is free is nobody's: what it counted stays valid, and the next process adopts it.
+
+index
+-----
+Page 0 (4096 bytes)::
+
+    0    8   magic "wsgiapmI"
+    8    4   format version (1)
+    12   4   length of the identity
+    16   8   word: bytes of records that are complete, counted from offset 4096
+    24   8   wall time of creation: the start of every sum of this instance
+    32   16  the epoch, a random UUID
+    48   4   CRC-32 of bytes 24 to 47 and of the identity
+    64   n   identity: JSON object with "app", "environment", "instance"
+
+Records follow without gaps. A writer holds lock 0, writes the record behind the complete ones and then raises the word
+at 16, so what a killed writer left half done is not seen and is overwritten::
+
+    0    4   length of the body
+    4    4   CRC-32 of the body
+    8    n   body: one byte that tells the type, and its fields
+
+    type 1, chunk    u8 kind (1: words, merged by adding; 2: float64, merged by the mode of their series).
+                     Chunks are numbered from 0 in the order of their records.
+    type 2, table    u64 Apdex T in nanoseconds. Tables are numbered from 0. A table's cells: `histogram.table`.
+    type 3, series   u8 kind, u8 number of head cells, u32 address of the head, then JSON [metric, {attribute: value}].
+                     Series are numbered from 0. Kinds: 1 counter (head: the count), 2 histogram of durations
+                     (head: sum of nanoseconds, then sums of its own), 3 the same, each entry being one finished
+                     transaction, 4 sum of nanoseconds, 5 gauge in a float64 cell.
+    type 4, block    u8 octave, u16 table, u32 series, u32 address. The cells of that octave of that histogram.
+    type 5, name     UTF-8 text. Names are numbered from 0 and used in the rows of requests in flight.
+
+An *address* counts cells from the start of chunk 0; cells of one head or block never cross a chunk.
+
+segment-N
+---------
+::
+
+    0        4096      header, words (numbered from 0):
+                         0      magic "wsgiapmS"
+                         1      format version (1)
+                         2-3    the epoch of the index this belongs to
+                         4      N
+                         8      pid of the owner                  9   its start time (clock ticks since boot)
+                         10     inode of its pid namespace        11  monotonic time of the claim
+                         12     wall time of the claim            13  number of claims so far
+                         32     transactions begun, of all owners
+                         33     transactions now running without a row
+                         34     CPU time used by all owners
+                         35     transactions that ended and wait for a free index to be committed
+                         36     1 once the server has told the owner to end because a request took too long
+                         40     resident memory in bytes          41  threads
+                         42     open files                        43  monotonic time of the last harvest
+    4096     65536     rows of requests in flight, 2048 rows of 4 words:
+                         0      monotonic start, 0 when the row is free
+                         1      name << 32 | method << 8 | scheme << 4 | state (1 running, 2 being counted)
+                         2      identifier of the thread or greenlet
+                         3      reserved, 0
+    69632    65536 k   chunks 0 to k - 1: cells
+
+All segments have the same cells at the same place, so the merged counters are the sum of the files. A process counts in
+its own segment only. A file grows by whole chunks that are allocated before they are mapped, and never shrinks.
+
+A transaction begins by writing its row and then raising word 32. It ends by setting its row's state to 2, adding to
+the sums, adding 1 to exactly one histogram cell of a series of kind 3 (this store is the commit), and freeing the row.
+So at any instant: begun = committed + aborted + running, and what a killed process left running is
+``begun - committed - aborted``: an adopter adds as many to ``wsgiapm.aborted_requests``, by the rows; if there are
+more rows than that, those in state 2 had been counted already. A transaction that is to be ignored lowers word 32 again.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+VERSION: Final = 1
+PAGE: Final = 4096
+WORD: Final = 8
+
+INDEX_MAGIC: Final = b"wsgiapmI"
+INDEX_HEADER: Final = struct.Struct("<8sIIQQ16sI")
+COMMITTED_OFFSET: Final = 16
+CREATED_OFFSET: Final = 24
+IDENTITY_OFFSET: Final = 64
+RECORD: Final = struct.Struct("<II")
+U64: Final = struct.Struct("<Q")
+
+CHUNK_RECORD, TABLE_RECORD, SERIES_RECORD, BLOCK_RECORD, NAME_RECORD = 1, 2, 3, 4, 5
+CHUNK: Final = struct.Struct("<BB")
+TABLE: Final = struct.Struct("<BQ")
+SERIES: Final = struct.Struct("<BBBI")
+BLOCK: Final = struct.Struct("<BBHII")
+
+INTEGERS, FLOATS = 1, 2
+COUNTER, HISTOGRAM, TRANSACTIONS, NANOSECONDS, GAUGE = 1, 2, 3, 4, 5
+
+INDEX_LOCK, LEADER_LOCK, SEGMENT_LOCKS = 0, 1, 16
+MAX_SEGMENTS: Final = 1024
+
+SEGMENT_MAGIC: Final = b"wsgiapmS"
+SEGMENT_START: Final = struct.Struct("<8sQ16sQ")
+ROWS: Final = 2048
+ROW_WORDS: Final = 4
+ROWS_OFFSET: Final = PAGE
+ROWS_BYTES: Final = ROWS * ROW_WORDS * WORD
+CHUNK_BYTES: Final = 65536
+CHUNK_CELLS: Final = CHUNK_BYTES // WORD
+CELLS_OFFSET: Final = ROWS_OFFSET + ROWS_BYTES
+FIRST_CELL: Final = CELLS_OFFSET // WORD
+FIRST_ROW: Final = ROWS_OFFSET // WORD
+
+PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, CLAIMS = 8, 9, 10, 11, 12, 13
+BEGUN, ROWLESS, CPU_TIME, WAITING, TIMED_OUT = 32, 33, 34, 35, 36
+RESIDENT_MEMORY, THREADS, OPEN_FILES, LAST_HARVEST = 40, 41, 42, 43
+
+RUNNING, COUNTING = 1, 2
+
+
+def segment_name(number: int) -> str:
+    """Return the file name of a segment."""
+    return f"segment-{number}"
+
+
+def segment_size(chunks: int) -> int:
+    """Return the bytes of a segment with this many chunks."""
+    return CELLS_OFFSET + chunks * CHUNK_BYTES

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The metrics the agent itself keeps: their names, units, meaning and the cells each series has.
+
+Names are those of the OpenTelemetry semantic conventions where there is one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wsgiapm.aggregate.histogram import HTTP_BOUNDS
+from wsgiapm.aggregate.layout import COUNTER, HISTOGRAM, TRANSACTIONS
+
+REQUEST_DURATION = "http.server.request.duration"
+ACTIVE_REQUESTS = "http.server.active_requests"
+APDEX_REQUESTS = "wsgiapm.apdex.requests"
+APDEX_THRESHOLD = "wsgiapm.apdex.threshold"
+QUEUE_TIME = "wsgiapm.queue.time"
+ABORTED_REQUESTS = "wsgiapm.aborted_requests"
+FIRST_BYTE_TIME = "wsgiapm.response.first_byte.time"
+RESPONSE_SIZE = "wsgiapm.response.size"
+WORKER_REQUESTS = "wsgiapm.worker.requests"
+WORKER_MEMORY = "wsgiapm.worker.memory"
+WORKER_CPU_TIME = "wsgiapm.worker.cpu.time"
+DROPPED = "wsgiapm.dropped"
+
+METHOD = "http.request.method"
+ROUTE = "http.route"
+STATUS = "http.response.status_code"
+ERROR = "error.type"
+SCHEME = "url.scheme"
+
+OTHER = "(other)"
+UNKNOWN = "(unknown)"
+NOT_FOUND = "(not found)"
+OTHER_METHOD = "_OTHER"
+
+METHODS = (OTHER_METHOD, "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
+METHOD_CODES = {method: code for code, method in enumerate(METHODS)}
+SCHEMES = ("http", "https")
+
+
+class Metric(NamedTuple):
+    """A metric whose series live in cells; `head` is how many cells precede the histogram."""
+
+    unit: str
+    kind: int
+    head: int
+    description: str
+    bounds: tuple[float, ...] = ()
+
+
+# The head of a request's series: sum of durations, sum of times to the first byte, sum of bytes.
+METRICS = {
+    REQUEST_DURATION: Metric(
+        "s", TRANSACTIONS, 3, "Duration of HTTP requests, from the call to the last byte.", HTTP_BOUNDS
+    ),
+    QUEUE_TIME: Metric("s", HISTOGRAM, 1, "Time between the front-end server and the worker.", HTTP_BOUNDS),
+    ABORTED_REQUESTS: Metric("{request}", COUNTER, 1, "Requests that were running when their worker died."),
+    DROPPED: Metric("{item}", COUNTER, 1, "What the agent could not keep, and why."),
+}

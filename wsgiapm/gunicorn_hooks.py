@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""gunicorn's server hooks, under gunicorn's own names.
+
+Import them into `gunicorn.conf.py` by name, or load this module whole: `gunicorn -c python:wsgiapm.gunicorn_hooks
+app:app`. gunicorn then takes every public name of the module that is a setting's name, so the hooks are the only ones.
+
+What the order of things allows: `on_starting`, `post_fork` and `child_exit` run before gevent has patched, or in the
+master, so nothing is started there; `post_fork` runs before the worker gives up root. The agent starts in
+`post_worker_init`, or at the first request.
+"""
+
+import os as _os
+from typing import Any as _Any
+
+from wsgiapm import log as _log
+from wsgiapm.agent import note_timeout as _note_timeout
+from wsgiapm.agent import start_all as _start_all
+from wsgiapm.agent import stop as _stop
+from wsgiapm.aggregate.directory import create_directory as _create_directory
+from wsgiapm.config import resolve as _resolve
+from wsgiapm.config import shared_directory as _shared_directory
+from wsgiapm.errors import WsgiapmError as _WsgiapmError
+
+
+def on_starting(server: _Any) -> None:
+    """In the master, before the first worker: make the shared directory for the workers' user."""
+    uid = server.cfg.uid
+    if uid == _os.geteuid():
+        return  # the workers can make it themselves
+    try:
+        settings = _resolve().settings
+        if settings.enabled:
+            _create_directory(_shared_directory(settings, uid), uid)
+    except (_WsgiapmError, OSError) as error:
+        _log.error("gunicorn on_starting: %s", error)
+
+
+def post_fork(server: _Any, worker: _Any) -> None:
+    """In the worker, before its app is loaded: nothing, gevent has not patched yet and we may still be root."""
+
+
+def post_worker_init(worker: _Any) -> None:
+    """In the worker, after its app is loaded: start the agent."""
+    _start_all()
+
+
+def worker_abort(worker: _Any) -> None:
+    """In a worker that gunicorn ends because it took too long: note why, for whoever finds what it was doing."""
+    _note_timeout()
+
+
+def worker_exit(server: _Any, worker: _Any) -> None:
+    """In a worker that ends: write its last gauges. What it counted is in the shared directory already."""
+    _stop()
+
+
+def child_exit(server: _Any, worker: _Any) -> None:
+    """In the master, after a worker ended, however: nothing. The kernel has freed its segment, the next process adopts it."""
+
+
+def on_exit(server: _Any) -> None:
+    """In the master, before it ends: nothing yet is left to do, the counters stay for the next start."""

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Harvesting: in every worker a thread that refreshes its gauges, and in one of them the merge and the upload.
+
+The leader is whoever holds the leader lock; the kernel frees it when a leader dies. Everything here runs behind a gate:
+an exception ends a round, is counted, and never the thread.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from wsgiapm import clock, log, native
+from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.adoption import Aborted
+from wsgiapm.aggregate.instance import Instance, observe
+from wsgiapm.aggregate.merge import take_snapshot
+from wsgiapm.aggregate.resource import Resource
+from wsgiapm.aggregate.snapshot import Snapshot
+from wsgiapm.config import Settings, ingest_token
+from wsgiapm.exporters.otlp import encode_metrics
+from wsgiapm.otlp import METRICS_PATH
+from wsgiapm.uploader import Uploader
+
+_FIRST_AFTER = 1.0
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Backlog(Protocol):
+    """What is asked of a recorder here."""
+
+    def work_off(self) -> None:
+        """Count what had to wait for the index."""
+
+
+def make_uploader(settings: Settings) -> Uploader | None:
+    """Return the uploader the settings describe, None when nothing is to be uploaded."""
+    if not settings.endpoint:
+        return None
+    return Uploader(
+        settings.endpoint,
+        token=lambda: ingest_token(settings),
+        headers=settings.headers,
+        proxy=settings.proxy,
+        ca_file=settings.ca_file,
+    )
+
+
+def resident_memory() -> int:
+    """Return the resident memory of this process in bytes."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except OSError:  # no Linux
+        import psutil  # noqa: PLC0415
+
+        return int(psutil.Process().memory_info().rss)
+
+
+def _guard(step: Callable[[], None], what: str) -> None:
+    try:
+        step()
+    except Exception as error:  # a gate
+        log.once(f"harvest {what} {type(error)}", "ERROR", "%s failed, please report it: %r", what, error)
+
+
+class Harvester:
+    """The rounds of one process."""
+
+    def __init__(self, instance: Instance, settings: Settings, recorder: Backlog | None) -> None:
+        """`recorder` is None in a process that only harvests."""
+        self._instance = instance
+        self._settings = settings
+        self._recorder = recorder
+        self._uploader: Uploader | None = None
+        self._resource = Resource(settings.service_version)
+        self._stop = native.allocate_lock()
+        self._stop.acquire()
+        self._cpu_before = instance.cells[layout.CPU_TIME] - time.process_time_ns()
+        self._leading = False
+        self._told_delivery = False
+
+    def start(self) -> None:
+        """Begin the rounds in a native thread; raises RuntimeError when the system gives none."""
+        native.start_thread(self._run)
+
+    def stop(self) -> None:
+        """End the rounds; a round that is under way is not waited for."""
+        if self._stop.locked():
+            self._stop.release()
+
+    def _run(self) -> None:
+        pause = min(_FIRST_AFTER, self._settings.harvest_interval)
+        while not self._stop.acquire(timeout=pause):
+            started = clock.monotonic_ns()
+            self.run_round()
+            taken = (clock.monotonic_ns() - started) / 1e9
+            pause = max(self._settings.harvest_interval - taken, 0.1)
+
+    def run_round(self) -> None:
+        """Refresh our gauges; as the leader also settle, merge and upload."""
+        _guard(self.refresh, "writing the gauges")
+        _guard(self._lead, "merging and uploading")
+
+    def refresh(self) -> None:
+        """Write this process's gauges into its segment and count what had to wait."""
+        if self._recorder is None:
+            return
+        self._recorder.work_off()
+        cells = self._instance.cells
+        cells[layout.CPU_TIME] = self._cpu_before + time.process_time_ns()
+        cells[layout.RESIDENT_MEMORY] = resident_memory()
+        cells[layout.LAST_HARVEST] = clock.monotonic_ns()
+
+    def leads(self) -> bool:
+        """Tell whether this process is the one that merges and uploads, becoming it if nobody is."""
+        directory = self._instance.directory
+        if directory is not None and not self._leading:
+            self._leading = directory.try_lock(layout.LEADER_LOCK)
+        return directory is None or self._leading
+
+    def _lead(self) -> None:
+        if self.leads():
+            self.run_once()
+
+    def run_once(self) -> bool:
+        """Settle what dead workers left, merge and upload; returns whether the server has it."""
+        self._instance.refresh()
+        for number, aborted in self._instance.settle_others():
+            report_aborted(number, aborted)
+        return self.upload()
+
+    def upload(self) -> bool:
+        """Merge and send; returns whether the server has it."""
+        if self._uploader is None:
+            self._uploader = make_uploader(self._settings)
+        if self._uploader is None or not self._uploader.ready():
+            return False
+        snapshot: Snapshot = take_snapshot(self._instance, self._resource)
+        outcome = self._uploader.send(METRICS_PATH, encode_metrics(snapshot))
+        delivered = outcome.kind in ("delivered", "partial")
+        if delivered and not self._told_delivery:
+            log.info("harvest: counters of %s go to %s", self._settings.app_name, self._settings.endpoint)
+            self._told_delivery = True
+        return delivered
+
+
+def report_aborted(number: int, aborted: Aborted) -> None:
+    """Say in the log what a worker was doing when it died."""
+    row = aborted.row
+    if row is None:
+        log.warning("worker %d died (%s) in %d requests of unknown route", number, aborted.reason, aborted.count)
+    else:
+        seconds = (clock.monotonic_ns() - row.start) / 1e9
+        message = "worker %d died (%s) while serving %s %s, which had begun %.1f s ago"
+        log.warning(message, number, aborted.reason, row.method, aborted.route, seconds)
+
+
+def run(path: str, settings: Settings, once: bool) -> int:  # noqa: FBT001  # as the command gives it
+    """Harvest the directory at `path` in place of the workers' threads; the `wsgiapm harvest` command.
+
+    Returns 0 when the last upload was delivered, else 1. Raises `SharedDirectoryError` when it cannot be read.
+    """
+    harvester = Harvester(observe(path), settings, None)
+    if not settings.endpoint:
+        log.error("harvest: endpoint is empty, so there is nowhere to upload to; set WSGIAPM_ENDPOINT")
+        return 1
+    while True:
+        delivered = harvester.run_once() if once or harvester.leads() else True
+        if once:
+            return 0 if delivered else 1
+        native.sleep(settings.harvest_interval)

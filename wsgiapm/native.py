@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interpreter's own threads and locks, also where gevent has replaced them.
+
+Our threads are not greenlets: they must run while the event loop is busy, and must never wait on its locks.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def _original(module: str, name: str, current: Any) -> Any:
+    monkey = sys.modules.get("gevent.monkey")
+    return current if monkey is None else monkey.get_original(module, name)
+
+
+def allocate_lock() -> _thread.LockType:
+    """Return a lock that no event loop knows of."""
+    lock: _thread.LockType = _original("_thread", "allocate_lock", _thread.allocate_lock)()
+    return lock
+
+
+def start_thread(function: Callable[[], None]) -> None:
+    """Run `function` in a native thread that nobody joins and no interpreter waits for.
+
+    Raises RuntimeError when no thread can be started (at exit, or at the system's limit).
+    """
+    _original("_thread", "start_new_thread", _thread.start_new_thread)(function, ())
+
+
+def sleep(seconds: float) -> None:
+    """Stop this native thread for a while."""
+    _original("time", "sleep", time.sleep)(seconds)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A transaction: one request or background job while it runs, as plain data, and which one is running here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextvars import ContextVar
+
+_Renamed = Callable[["Transaction"], None]
+
+
+class Transaction:
+    """One unit of work. Times are monotonic nanoseconds.
+
+    `ignored` transactions are not recorded. `row` is where it stands among those in flight, `tag` what is written
+    there; both are the recorder's. `fallback` is the route for when nobody gives a better name; `given_name` is `name`
+    without the cost of a property.
+    """
+
+    __slots__ = (
+        "_trace_id",
+        "attributes",
+        "error",
+        "fallback",
+        "first_byte",
+        "given_name",
+        "ignored",
+        "method",
+        "queue",
+        "renamed",
+        "row",
+        "size",
+        "start",
+        "status",
+        "tag",
+    )
+
+    start: int
+    tag: int
+    row: int
+    fallback: str
+    method: int
+    renamed: _Renamed | None
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self.given_name: str | None = None
+        self._trace_id: str | None = None
+        self.attributes: dict[str, object] | None = None
+        self.error: str | None = None
+        self.first_byte = 0
+        self.ignored = False
+        self.queue = 0
+        self.renamed = None
+        self.size = 0
+        self.status: int | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The route or task name, None as long as nobody has given one."""
+        return self.given_name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.given_name = name
+        if self.renamed is not None:
+            self.renamed(self)
+
+    @property
+    def trace_id(self) -> str:
+        """The W3C trace id, 32 hexadecimal digits."""
+        if self._trace_id is None:
+            self._trace_id = os.urandom(16).hex()
+        return self._trace_id
+
+    def ignore(self) -> None:
+        """Leave this transaction out of everything."""
+        self.ignored = True
+
+    def set(self, key: str, value: object) -> None:
+        """Attach an attribute of the app's own."""
+        if self.attributes is None:
+            self.attributes = {}
+        self.attributes[key] = value
+
+
+CURRENT: ContextVar[Transaction | None] = ContextVar("wsgiapm.transaction", default=None)
+
+
+def current_transaction() -> Transaction | None:
+    """Return the transaction that is running in this context, or None."""
+    return CURRENT.get()
