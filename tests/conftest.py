@@ -29,7 +29,17 @@ HOST = "127.0.0.1"
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # What `--unit` leaves out: these need the server's packages, a browser or the example shop.
-BEYOND_UNIT = ("browser", "collector", "examples", "report", "serve", "servers", "store", "test_demo.py")
+BEYOND_UNIT = (
+    "browser",
+    "collector",
+    "examples",
+    "report",
+    "serve",
+    "servers",
+    "store",
+    "test_architecture.py",
+    "test_demo.py",
+)
 
 # What a started process keeps of our environment; everything else is given to it by the test.
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
