@@ -11,6 +11,8 @@ from wsgiapm.store.sqlite import SqliteStore
 if TYPE_CHECKING:
     from wsgiapm.store.protocol import Store
 
+__all__ = ["open_store", "parse_address"]
+
 
 def open_store(address: str, retention: str) -> Store:
     """Open the store at an address.

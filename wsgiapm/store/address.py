@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import os
-import re
 
+from wsgiapm.config import parse_duration
 from wsgiapm.errors import StoreError
 
 _SCHEME = "sqlite:///"
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"([0-9]{1,9})\s*([a-z]*)")
 SHORTEST_RETENTION = 3600
 
 
@@ -37,19 +35,17 @@ def parse_retention(text: str) -> int:
     """Return how long to keep, in seconds.
 
     Args:
-        text: a whole number with a unit: ``30d``, ``12h``, ``90min``; a bare number is seconds.
+        text: a duration: ``30d``, ``12h``; a bare number is seconds.
 
     Raises:
         StoreError: it is no such thing, or shorter than an hour.
     """
-    match = _DURATION.fullmatch(text.strip().lower())
-    unit = _UNITS.get(match[2] or "s") if match else None
-    if match is None or unit is None:
-        msg = f"retention {text!r} is not a duration; write a whole number with a unit, as in 30d, 12h or 90min"
-        raise StoreError(msg)
-    seconds = int(match[1]) * unit
+    try:
+        seconds = int(parse_duration(text.strip()))
+    except ValueError as failure:
+        msg = f"retention {text!r} {failure}"
+        raise StoreError(msg) from failure
     if seconds < SHORTEST_RETENTION:
         msg = f"retention {text!r} is shorter than an hour; the report needs at least 1h"
         raise StoreError(msg)
-    # A thousand years: far beyond it the arithmetic on epoch seconds ends.
-    return min(seconds, 1000 * 365 * 86400)
+    return seconds

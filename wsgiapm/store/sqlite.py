@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wsgiapm.errors import StoreError
 from wsgiapm.store import database_file
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wsgiapm.store.model import Tier
+
+
+_CLOSE_TIMEOUT_S = 1.0
+
+
+class _Connection(NamedTuple):
+    """A connection and the lock whoever uses it holds."""
+
+    connection: sqlite3.Connection
+    lock: threading.Lock
 
 
 class SqliteStore:
@@ -39,7 +49,8 @@ class SqliteStore:
         self._lock = threading.Lock()
         self._writer = database_file.connect(path)
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+        self._readers: list[_Connection] = []
 
     @property
     def tiers(self) -> tuple[Tier, ...]:
@@ -74,12 +85,13 @@ class SqliteStore:
             StoreError: the database cannot be read.
         """
         try:
-            connection = self._reader()
-            connection.execute("BEGIN")
-            try:
-                yield SqlReader(connection.execute)
-            finally:
-                connection.execute("ROLLBACK")
+            reader = self._reader()
+            with reader.lock:
+                reader.connection.execute("BEGIN")
+                try:
+                    yield SqlReader(reader.connection.execute)
+                finally:
+                    reader.connection.execute("ROLLBACK")
         except sqlite3.Error as failure:
             msg = f"store {self._path} cannot be read: {failure}"
             raise StoreError(msg) from failure
@@ -97,20 +109,23 @@ class SqliteStore:
             raise StoreError(msg) from failure
 
     def close(self) -> None:
-        """Close every connection; the last one folds the write-ahead log into the file."""
-        with self._lock:
-            for connection in (*self._readers, self._writer):
-                connection.close()
+        """Close every connection that is not in use; the last one folds the write-ahead log into the file."""
+        with self._guard:
+            for held in (*self._readers, _Connection(self._writer, self._lock)):
+                # SQLite does not survive being closed under a thread that is using it.
+                if held.lock.acquire(timeout=_CLOSE_TIMEOUT_S):
+                    held.connection.close()
+                    held.lock.release()
             self._readers.clear()
 
-    def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = database_file.connect(self._path, read_only=True)
-            self._local.connection = connection
-            with self._lock:
-                self._readers.append(connection)
-        return connection
+    def _reader(self) -> _Connection:
+        reader: _Connection | None = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = _Connection(database_file.connect(self._path, read_only=True), threading.Lock())
+            self._local.reader = reader
+            with self._guard:
+                self._readers.append(reader)
+        return reader
 
     def _roll_back(self) -> None:
         if self._writer.in_transaction:

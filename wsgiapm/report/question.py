@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a reader of the API asks: parameters, checked, and the view of the store that answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import NamedTuple
+
+import falcon
+
+from wsgiapm.report.window import Window, choose
+from wsgiapm.store.model import Amount, App, Attributes, CellCount, Selection, Tier
+from wsgiapm.store.protocol import Reader
+
+DEFAULT_WINDOW_S = 1800
+# The year 3000: whoever asks for more has sent milliseconds.
+_LATEST = 32_503_680_000
+
+
+class Question(NamedTuple):
+    """A request to the API."""
+
+    parameters: Mapping[str, str]
+    reader: Reader
+    tiers: tuple[Tier, ...]
+    now: float
+
+    def window(self) -> Window:
+        """Return the window asked for; the last 30 minutes by default.
+
+        Raises:
+            HTTPBadRequest: ``from`` or ``to`` is no time, or they are the wrong way round.
+        """
+        stop = self._time("to", self.now)
+        start = self._time("from", stop - DEFAULT_WINDOW_S)
+        if start >= stop:
+            raise bad_parameter("from", f"{start:g} is not before to ({stop:g})")
+        return choose(start, stop, self.tiers, self.now)
+
+    def apps(self) -> list[App]:
+        """Return the app asked for, once for each environment asked for.
+
+        Raises:
+            HTTPBadRequest: no app is named and there is not exactly one.
+            HTTPNotFound: there is no such app or environment; the message lists those there are.
+        """
+        known = self.reader.apps()
+        names = sorted({app.name for app in known})
+        name = self.parameters.get("app") or (names[0] if len(names) == 1 else None)
+        if name is None:
+            raise bad_parameter("app", f"is missing; {_listed('apps', names)}")
+        chosen = [app for app in known if app.name == name]
+        if not chosen:
+            raise falcon.HTTPNotFound(description=f"app: {name!r} has not reported here; {_listed('apps', names)}")
+        environment = self.parameters.get("environment")
+        if environment is None:
+            return chosen
+        matching = [app for app in chosen if app.environment == environment]
+        if not matching:
+            environments = [app.environment for app in chosen]
+            raise falcon.HTTPNotFound(
+                description=f"environment: {name!r} has not reported from {environment!r};"
+                f" {_listed('environments', environments)}"
+            )
+        return matching
+
+    def source(self) -> Source:
+        """Return where the figures of the app and window asked for come from."""
+        return Source(self.reader, self.apps(), self.window(), self.parameters.get("transaction"))
+
+    def _time(self, name: str, default: float) -> float:
+        text = self.parameters.get(name)
+        if text is None:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value <= _LATEST:
+            raise bad_parameter(name, f"{text!r} is not a time in epoch seconds")
+        return value
+
+
+class Source:
+    """Reads the metrics of an app within a window, over all its chosen environments.
+
+    Args:
+        reader: the view of the store.
+        apps: the app, once for each environment.
+        window: the window.
+        transaction: the one transaction to look at, or None for all.
+    """
+
+    def __init__(self, reader: Reader, apps: list[App], window: Window, transaction: str | None) -> None:
+        self.apps = apps
+        self.window = window
+        self._reader = reader
+        self._transaction = transaction
+        self._attributes: dict[str, dict[int, Attributes]] = {}
+
+    def amounts(self, metric: str, *, by_slot: bool = False, by_series: bool = False) -> list[Amount]:
+        """Return the sums of a metric."""
+        step = self.window.step if by_slot else 0
+        rows: list[Amount] = []
+        for app in self.apps:
+            rows += self._reader.amounts(self._selection(app, metric), step=step, by_series=by_series)
+        return rows
+
+    def cells(self, metric: str, *, by_slot: bool = False, by_series: bool = False) -> list[CellCount]:
+        """Return the histogram of a metric."""
+        step = self.window.step if by_slot else 0
+        rows: list[CellCount] = []
+        for app in self.apps:
+            rows += self._reader.cells(self._selection(app, metric), step=step, by_series=by_series)
+        return rows
+
+    def attributes(self, metric: str, series: int) -> Attributes:
+        """Return the attributes of a series of a metric."""
+        known = self._attributes.get(metric)
+        if known is None:
+            known = self._attributes[metric] = {}
+            for app in self.apps:
+                known.update(self._reader.series(app.id, metric))
+        return known.get(series, {})
+
+    def latest(self, metric: str) -> float | None:
+        """Return the newest value of a gauge of the whole app within the window."""
+        rows: list[Amount] = []
+        for app in self.apps:
+            selection = self._selection(app, metric)._replace(scope=None)
+            rows += self._reader.amounts(selection, step=self.window.tier, by_series=False)
+        return max(rows, key=attrgetter("slot")).last if rows else None
+
+    def _selection(self, app: App, metric: str) -> Selection:
+        window = self.window
+        return Selection(app.id, metric, self._transaction, window.tier, window.first, window.end)
+
+
+def bad_parameter(name: str, message: str) -> falcon.HTTPBadRequest:
+    """Return the error for a parameter that cannot be used."""
+    return falcon.HTTPBadRequest(description=f"{name}: {message}")
+
+
+def _listed(what: str, names: list[str]) -> str:
+    return f"known {what}: {', '.join(map(repr, names[:50]))}" if names else f"there are no {what} yet"
