@@ -21,7 +21,7 @@ NOT_SOURCES = frozenset({"node_modules", ".vite"})
 TYPE_CHECK = (os.path.join("node_modules", "typescript", "bin", "tsc"), "--noEmit")
 BUNDLE = (os.path.join("node_modules", "vite", "bin", "vite.js"), "build")
 # What npm prints when it gets no answer, or none it may trust.
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH", "CERT")
+UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONN", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH", "CERT")
 
 
 class ReportError(Exception):
@@ -94,13 +94,14 @@ def _install_packages(ui: str) -> None:
     done = npm(["ci", "--ignore-scripts"], return_completed_process=True, cwd=ui, **_captured())
     if done.returncode == 0:
         return
-    if any(word in done.stdout for word in UNREACHABLE):
+    output = str(done.stdout)
+    if any(word in output for word in UNREACHABLE):
         raise ReportError(
             "the npm registry cannot be reached, and building the report from a checkout needs it once. Check the network "
             "and the proxy settings (HTTPS_PROXY, NODE_EXTRA_CA_CERTS, npm_config_registry), or install a released sdist "
-            f"or wheel, which carry the report ready built. npm said:\n{_last_lines(done.stdout)}"
+            f"or wheel, which carry the report ready built. npm said:\n{_last_lines(output)}"
         )
-    raise ReportError(f"`npm ci` in {ui} failed with status {done.returncode}:\n{_last_lines(done.stdout)}")
+    raise ReportError(f"`npm ci` in {ui} failed with status {done.returncode}:\n{_last_lines(output)}")
 
 
 def _run_node(program: tuple[str, ...], ui: str) -> None:
@@ -108,7 +109,7 @@ def _run_node(program: tuple[str, ...], ui: str) -> None:
 
     done = node(program, return_completed_process=True, cwd=ui, **_captured())
     if done.returncode:
-        raise ReportError(f"`node {' '.join(program)}` in {ui} failed:\n{_last_lines(done.stdout)}")
+        raise ReportError(f"`node {' '.join(program)}` in {ui} failed:\n{_last_lines(str(done.stdout))}")
 
 
 def _captured() -> dict[str, object]:

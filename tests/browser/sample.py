@@ -51,13 +51,24 @@ def transactions_of(start: float, end: float, *, factor: int = 1) -> list[dict[s
     rows: list[dict[str, object]] = []
     for name, (requests, errors, mean, apdex) in ROUTES.items():
         row = {"name": name, "kind": "web", "requests": requests * factor, "errors": errors * factor, "aborted": 0}
-        figures = {"wall_clock_share": requests * mean / total, "apdex": apdex, "throughput_rpm": requests * factor / minutes}
-        parts = {"status_codes": codes_of(name, factor), "methods": {"GET": requests * factor}, "duration": durations(mean), "breakdown": {}}
+        figures = {
+            "wall_clock_share": requests * mean / total,
+            "apdex": apdex,
+            "throughput_rpm": requests * factor / minutes,
+        }
+        parts = {
+            "status_codes": codes_of(name, factor),
+            "methods": {"GET": requests * factor},
+            "duration": durations(mean),
+            "breakdown": {},
+        }
         rows.append(row | figures | parts)
     return sorted(rows, key=lambda row: -float(str(row["wall_clock_share"])))
 
 
-def summary_of(app: str, transaction: str | None, start: float, end: float, *, factor: int = 1, late: int = 0) -> dict[str, object]:
+def summary_of(
+    app: str, transaction: str | None, start: float, end: float, *, factor: int = 1, late: int = 0
+) -> dict[str, object]:
     """The window's totals: of one route, or of all."""
     names = [transaction] if transaction else list(ROUTES)
     requests = sum(ROUTES[name][0] for name in names) * factor
@@ -83,7 +94,9 @@ def summary_of(app: str, transaction: str | None, start: float, end: float, *, f
     }
 
 
-def timeseries_of(metric: str, transaction: str | None, start: float, end: float, *, late: bool = False) -> dict[str, object]:
+def timeseries_of(
+    metric: str, transaction: str | None, start: float, end: float, *, late: bool = False
+) -> dict[str, object]:
     """A day of waves with one incident, squeezed into the window."""
     step = max(1, math.ceil((end - start) / POINTS))
     scale = ROUTES[transaction][0] / REQUESTS if transaction else 1.0
@@ -114,5 +127,5 @@ def _values(metric: str, load: float, speed: float, step: float) -> dict[str, fl
     return {
         repr(2.0 ** (eighth / 8)): count
         for eighth in range(-80, 24)
-        if (count := round(load * 0.09 * math.exp(-(((eighth / 8 - math.log2(speed * 0.7)) / 1.5) ** 2))))
+        if (count := round(load * 0.4 * math.exp(-(((eighth / 8 - math.log2(speed * 0.7)) / 1.5) ** 2))))
     }

@@ -29,6 +29,7 @@ class Stub:
     apps: list[dict[str, object]] = field(default_factory=lambda: list(APPS))
     late: int = 0
     factor: int = 1
+    silent: bool = False
     address: str = ""
     asked: list[str] = field(default_factory=list)
 
@@ -52,20 +53,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     stub: Stub
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Answer a file or a JSON document."""
         path, _, query = self.path.partition("?")
         self.stub.asked.append(self.path)
+        if self.stub.silent:
+            self.close_connection = True
+            return
         if not path.startswith("/api/v1/"):
             self.send_file("index.html" if path == "/" else path.lstrip("/"))
         elif self.stub.token and COOKIE not in self.headers.get("Cookie", ""):
             self.send_json(HTTPStatus.UNAUTHORIZED, {"error": {"status": 401, "message": "no view token"}})
         else:
             found = self.stub.answer(path.removeprefix("/api/v1/"), dict(urllib.parse.parse_qsl(query)))
-            missing = {"error": {"status": 404, "message": f"{path}: no such path"}}
-            self.send_json(HTTPStatus.OK if found else HTTPStatus.NOT_FOUND, found or missing)
+            if found is None:
+                self.send_json(HTTPStatus.NOT_FOUND, {"error": {"status": 404, "message": f"{path}: no such path"}})
+            else:
+                self.send_json(HTTPStatus.OK, found)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Take the view token."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/login" and body.get("token") == self.stub.token:
@@ -74,6 +80,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_json(HTTPStatus.UNAUTHORIZED, {"error": {"status": 401, "message": "wrong token"}})
 
     def send_file(self, name: str) -> None:
+        """Answer a file of the built pages."""
         path = os.path.normpath(os.path.join(STATIC, name))
         if not path.startswith(os.path.normpath(STATIC)) or not os.path.isfile(path):
             self.send_json(HTTPStatus.NOT_FOUND, {"error": {"status": 404, "message": name}})
@@ -82,9 +89,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send(HTTPStatus.OK, TYPES[os.path.splitext(name)[1]], file.read(), {"Content-Security-Policy": POLICY})
 
     def send_json(self, status: HTTPStatus, document: dict[str, object]) -> None:
+        """Answer a document."""
         self.send(status, "application/json", json.dumps(document).encode(), {})
 
     def send(self, status: HTTPStatus, content_type: str, body: bytes, headers: dict[str, str]) -> None:
+        """Answer in one piece."""
         self.send_response(status)
         for name, value in {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
@@ -107,7 +116,13 @@ class Server(http.server.ThreadingHTTPServer):
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.thread.start()
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A page that goes on to the next question drops the last one: no error of ours."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
     def server_close(self) -> None:
+        """Stop, and wait until it has."""
         self.shutdown()
         self.thread.join()
         super().server_close()

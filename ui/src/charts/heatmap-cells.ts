@@ -9,14 +9,22 @@ export interface Cell {
   requests: number;
 }
 
-/** More rows than this are thinner than a line of text is useful. */
-const MOST_ROWS = 28;
+/** In octaves. */
+const HEIGHTS = [0.25, 0.5, 1, 2];
+/** More rows than this are too thin to point at. */
+const MOST_ROWS = 32;
 
-/** The histogram's own buckets are uneven; they are gathered in bands of a half or a whole octave. */
+/** The histogram's own buckets are uneven and may be wide; they are gathered in bands of equal height, none of which is empty for want of buckets. */
 export function heatmapCells(series: Series): Cell[] {
-  const fine = gather(series, 0.5);
-  const rows = (Math.max(...fine.map((cell) => cell.high)) - Math.min(...fine.map((cell) => cell.low))) / 0.5;
-  return rows > MOST_ROWS ? gather(series, 1) : fine;
+  const powers = series.points.flatMap((point) => Object.keys(point.values).map((bound) => Math.log2(Number(bound))));
+  const finite = [...new Set(powers)].filter(Number.isFinite);
+  const span = Math.max(...finite) - Math.min(...finite);
+  const widest = HEIGHTS.findLast((height) => finite.every((power) => isMultiple(power, height))) ?? 0;
+  return gather(series, HEIGHTS.find((height) => height >= widest && span / height <= MOST_ROWS) ?? 2);
+}
+
+function isMultiple(power: number, height: number): boolean {
+  return Math.abs(power / height - Math.round(power / height)) < 1e-6;
 }
 
 function gather(series: Series, height: number): Cell[] {

@@ -31,9 +31,10 @@ export function heatmapOption(drawing: Drawing): EChartsOption {
 }
 
 function octaves(cells: Cell[]): { min: number; max: number; interval: number } {
-  const min = Math.floor(Math.min(-10, ...cells.map((cell) => cell.low)));
+  // Around 16 ms to 1 s, so that a few equal requests do not fill the whole picture.
+  const min = Math.floor(Math.min(-6, ...cells.map((cell) => cell.low)));
   const max = Math.ceil(Math.max(0, ...cells.map((cell) => cell.high)));
-  return { min, max, interval: max - min > 12 ? 2 : 1 };
+  return { min, max, interval: max - min > 10 ? 2 : 1 };
 }
 
 /** Powers of two of a second, written as people write them: 2, 4, 8 ms and not 1.95, 3.91, 7.81. */

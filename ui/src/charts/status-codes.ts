@@ -39,6 +39,7 @@ export function statusCodesOption(drawing: Drawing): EChartsOption {
   const { palette, report, words } = drawing;
   const series = report.series.status_codes;
   const option = frame(drawing, words.format.compact);
+  option.yAxis = { ...option.yAxis, minInterval: 1 } as typeof option.yAxis;
   const shown = STATUS_CLASSES.filter((name) => !drawing.hidden.has(name));
   const buckets = series.points.map((point) => ({ at: middle(series, point), shares: statusShares(point.values) }));
   const rows = bucketTooltip(drawing, series, (point) =>

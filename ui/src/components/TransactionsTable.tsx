@@ -38,10 +38,12 @@ function ColumnHead({ column }: { column: Column }) {
   return (
     <th scope="col" class={`column-${column.key}`} aria-sort={active ? (descending ? "descending" : "ascending") : "none"}>
       <button type="button" data-testid={`sort-${column.key}`} onClick={() => go({ sort })}>
+        {active && (
+          <span class="sort-mark" aria-hidden="true">
+            {descending ? "▼" : "▲"}
+          </span>
+        )}
         {t(column.title)}
-        <span class="sort-mark" aria-hidden="true">
-          {active ? (descending ? "▼" : "▲") : ""}
-        </span>
       </button>
     </th>
   );

@@ -78,7 +78,7 @@ export const en = {
   "chart.mean": "mean",
   "chart.requests": "Requests",
   "chart.rpm": "rpm",
-  "chart.perBucket": "requests per {step}",
+  "chart.perBucket": "per {step}",
   "chart.late": "booked late, spread evenly",
   "chart.unfinished": "not complete yet",
   "chart.summary": "{title}, {from} to {to}. {detail}",

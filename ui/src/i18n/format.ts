@@ -15,8 +15,8 @@ export interface Format {
   /** Seconds as number and unit. */
   durationParts: (seconds: number | null) => [string, string];
   duration: (seconds: number | null) => string;
-  /** A length of time named by people: "30 minutes". */
-  span: (seconds: number) => string;
+  /** A length of time named by people: "30 minutes", "30 min". */
+  span: (seconds: number, display?: "long" | "short") => string;
   ago: (seconds: number) => string;
   /** Epoch seconds. */
   time: (t: number) => string;
@@ -68,9 +68,9 @@ export function createFormat(language: Language): Format {
     share: (value) => (value > 0 && value < 0.0001 ? smallPercents : value >= 0.1 ? widePercents : percents).format(value),
     durationParts,
     duration: (seconds) => durationParts(seconds).filter(Boolean).join(" "),
-    span: (seconds) => {
+    span: (seconds, unitDisplay = "long") => {
       const [unit, length] = unitFor(seconds);
-      return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 1 }).format(seconds / length);
+      return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay, maximumFractionDigits: 1 }).format(seconds / length);
     },
     ago: (seconds) => {
       const [unit, length] = unitFor(Math.max(seconds, 0));

@@ -14,7 +14,7 @@ export const zh: Record<keyof typeof en, string> = {
   "environment.unnamed": "(未命名)",
 
   "range.label": "时间范围",
-  "range.last": "最近 {n}",
+  "range.last": "最近{n}",
   "range.custom": "自定义…",
   "range.from": "开始",
   "range.to": "结束",
@@ -78,7 +78,7 @@ export const zh: Record<keyof typeof en, string> = {
   "chart.mean": "平均",
   "chart.requests": "请求数",
   "chart.rpm": "rpm",
-  "chart.perBucket": "每 {step} 请求数",
+  "chart.perBucket": "每{step}",
   "chart.late": "补录,平均分摊",
   "chart.unfinished": "尚未结束",
   "chart.summary": "{title},{from} 至 {to}。{detail}",

@@ -34,7 +34,7 @@ export function Overview({ report }: PageProps) {
     return t("chart.summary.range", { name, low: write(Math.min(...values)), high: write(Math.max(...values)) });
   };
   const shared = { report, onDrawn };
-  const step = format.span(report.series.status_codes.step);
+  const step = format.span(report.series.status_codes.step, "short");
   const codes = Object.entries(summary.status_codes).map(([code, n]) => `${code}: ${format.integer(n)}`);
 
   return (
