@@ -109,6 +109,7 @@ class Harvester:
         if self._recorder is None:
             return
         self._recorder.work_off()
+        self._instance.note_finished()
         cells = self._instance.cells
         cells[layout.CPU_TIME] = self._cpu_before + time.process_time_ns()
         cells[layout.RESIDENT_MEMORY] = resident_memory()

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.adoption import Aborted, aborted_attributes, find_aborted, settle
+from wsgiapm.aggregate.adoption import Aborted, aborted_attributes, aborted_before, find_aborted, settle
 from wsgiapm.aggregate.directory import SharedDirectory, create_directory, open_directory, segment_is_live
 from wsgiapm.aggregate.histogram import BLOCKS, Table
+from wsgiapm.aggregate.in_flight import read_rows
 from wsgiapm.aggregate.index import Index, IndexFullError, MemoryLog, Series
 from wsgiapm.aggregate.index_file import Identity, IndexFile, IndexHeader, create_index, open_index
 from wsgiapm.aggregate.schema import (
@@ -85,7 +86,17 @@ class Instance:
         self.table_number = number
         self.table = self.index.tables[number]
         self._reserve()
+        self.note_finished()
         return left
+
+    def note_finished(self) -> None:
+        """Write into our header how many transactions our segment has finished."""
+        # What has begun is read before what runs, so that one that begins in between makes the result too small, never
+        # too large: as a counter it must not go back.
+        begun = self.cells[layout.BEGUN]
+        running = len(read_rows(self.cells)) + self.cells[layout.ROWLESS] + self.cells[layout.WAITING]
+        finished = begun - running - aborted_before(self.index.series[:], self.cells)
+        self.cells[layout.FINISHED] = max(finished, self.cells[layout.FINISHED])
 
     def _reserve(self) -> None:
         # What does not fit any more must still be counted, and that it did not fit: these have their cells from the start.

@@ -70,6 +70,7 @@ segment-N
                          34     CPU time used by all owners
                          35     transactions that ended and wait for a free index to be committed
                          36     1 once the server has told the owner to end because a request took too long
+                         37     transactions finished, of all owners, as of the last harvest; never too many
                          40     resident memory in bytes          41  threads
                          42     open files                        43  monotonic time of the last harvest
     4096     65536     rows of requests in flight, 2048 rows of 4 words:
@@ -131,7 +132,7 @@ FIRST_CELL: Final = CELLS_OFFSET // WORD
 FIRST_ROW: Final = ROWS_OFFSET // WORD
 
 PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, CLAIMS = 8, 9, 10, 11, 12, 13
-BEGUN, ROWLESS, CPU_TIME, WAITING, TIMED_OUT = 32, 33, 34, 35, 36
+BEGUN, ROWLESS, CPU_TIME, WAITING, TIMED_OUT, FINISHED = 32, 33, 34, 35, 36, 37
 RESIDENT_MEMORY, THREADS, OPEN_FILES, LAST_HARVEST = 40, 41, 42, 43
 
 RUNNING, COUNTING = 1, 2

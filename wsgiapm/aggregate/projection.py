@@ -174,9 +174,10 @@ def _active(workers: Sequence[Worker]) -> Family:
 
 
 def _finished(worker: Worker) -> int:
-    running = len(worker.running) + worker.header[layout.ROWLESS] if worker.live else 0
+    if worker.live:
+        return worker.header[layout.FINISHED]
     unsettled = sum(entry.count for entry in worker.aborted)
-    return max(worker.header[layout.BEGUN] - running - unsettled - worker.settled, 0)
+    return max(worker.header[layout.BEGUN] - unsettled - worker.settled, 0)
 
 
 def _workers(workers: Sequence[Worker]) -> Iterator[Family]:
