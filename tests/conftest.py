@@ -36,6 +36,7 @@ BEYOND_UNIT = (
     "report",
     "serve",
     "servers",
+    "spine",
     "store",
     "test_architecture.py",
     "test_demo.py",
@@ -199,8 +200,9 @@ def process(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable
     def start(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: str | Path | None = None) -> Running:
         environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         environment.update(
-            HOME=str(home), XDG_STATE_HOME=str(tmp_path / "state"), PYTHONPATH=ROOT, PYTHONUNBUFFERED="1", **(env or {})
+            {"HOME": str(home), "XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1"}
         )
+        environment.update(env or {})
         running = Running(list(argv), str(cwd or tmp_path), environment, str(tmp_path / f"process-{len(started)}.log"))
         started.append(running)
         return running

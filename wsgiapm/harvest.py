@@ -18,6 +18,7 @@ from wsgiapm.aggregate.adoption import Aborted
 from wsgiapm.aggregate.instance import Instance, observe
 from wsgiapm.aggregate.merge import take_snapshot
 from wsgiapm.aggregate.resource import Resource
+from wsgiapm.aggregate.schema import REQUEST_DURATION
 from wsgiapm.aggregate.snapshot import Snapshot
 from wsgiapm.config import Settings, ingest_token
 from wsgiapm.exporters.otlp import encode_metrics
@@ -33,6 +34,11 @@ class Backlog(Protocol):
 
     def work_off(self) -> None:
         """Count what had to wait for the index."""
+
+
+def has_requests(snapshot: Snapshot) -> bool:
+    """Tell whether any request has been counted."""
+    return any(family.points for family in snapshot.families if family.name == REQUEST_DURATION)
 
 
 def make_uploader(settings: Settings) -> Uploader | None:
@@ -80,6 +86,8 @@ class Harvester:
         self._stop.acquire()
         self._cpu_before = instance.cells[layout.CPU_TIME] - time.process_time_ns()
         self._leading = False
+        self._saw_requests = False
+        self._uploaded_empty = False
         self._told_delivery = False
 
     def start(self) -> None:
@@ -97,7 +105,12 @@ class Harvester:
             started = clock.monotonic_ns()
             self.run_round()
             taken = (clock.monotonic_ns() - started) / 1e9
-            pause = max(self._settings.harvest_interval - taken, 0.1)
+            pause = max(self._interval() - taken, 0.1)
+
+    def _interval(self) -> float:
+        # Who has just switched it on looks for the first request; until then the leader looks every second too.
+        waiting = self._leading and not self._saw_requests
+        return min(_FIRST_AFTER, self._settings.harvest_interval) if waiting else self._settings.harvest_interval
 
     def run_round(self) -> None:
         """Refresh our gauges; as the leader also settle, merge and upload."""
@@ -139,9 +152,13 @@ class Harvester:
             self._uploader = make_uploader(self._settings)
         if self._uploader is None or not self._uploader.ready():
             return False
-        snapshot: Snapshot = take_snapshot(self._instance, self._resource)
+        snapshot = take_snapshot(self._instance, self._resource)
+        self._saw_requests = self._saw_requests or has_requests(snapshot)
+        if self._uploaded_empty and not self._saw_requests:
+            return True
         outcome = self._uploader.send(METRICS_PATH, encode_metrics(snapshot))
         delivered = outcome.kind in ("delivered", "partial")
+        self._uploaded_empty = delivered
         if delivered and not self._told_delivery:
             log.info("harvest: counters of %s go to %s", self._settings.app_name, self._settings.endpoint)
             self._told_delivery = True
