@@ -160,6 +160,21 @@ def test_a_range_can_be_typed(page: Page, stub: Stub) -> None:
     assert "from" not in query_of(page)
 
 
+def test_the_window_is_stepped_by_keys(page: Page, stub: Stub) -> None:
+    """`[` goes one window back, `]` forth again; in a text field they are letters."""
+    page.goto(f"{stub.address}/?app=shop&lang=en&from=1790000000&to=1790003600")
+    wait_until_drawn(page)
+
+    page.keyboard.press("[")
+    assert query_of(page)["to"] == "1790000000"
+    page.keyboard.press("]")
+    assert query_of(page)["from"] == "1790000000"
+    page.get_by_test_id("transaction-search").press_sequentially("[")
+
+    assert query_of(page)["from"] == "1790000000"
+    assert query_of(page)["q"] == "["
+
+
 def test_language_is_the_address_then_the_choice_then_the_browser(page: Page, stub: Stub) -> None:
     """The switch is remembered; an address that names a language wins over it."""
     page.goto(f"{stub.address}/?app=shop")

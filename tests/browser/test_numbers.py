@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import Watch
 from tests.browser.reading import read_report, wait_until_drawn
 from tests.browser.sample import ERRORS, REQUESTS, ROUTES, codes_of
 from tests.browser.stub import Stub
@@ -45,14 +46,27 @@ def test_shows_the_numbers_of_the_api(page: Page, stub: Stub, language: str, wor
 
 
 @IN_EVERY_LOOK
-def test_every_text_has_contrast_and_fits(page: Page, stub: Stub, language: str, word: str) -> None:
-    """Text differs from its ground as WCAG AA asks, and nothing but the table scrolls sideways."""
+def test_every_text_has_contrast_and_fits(page: Page, stub: Stub, watch: Watch, language: str, word: str) -> None:
+    """Text differs from its ground as WCAG AA asks, and nothing but the table scrolls sideways: on every kind of page."""
     stub.late = 17
     page.goto(f"{stub.address}/?lang={language}&transaction=/checkout/")
     wait_until_drawn(page)
 
-    assert page.evaluate(TOO_FAINT) == []
-    assert page.evaluate("document.documentElement.scrollWidth") == page.evaluate("innerWidth")
+    check_looks(page)
+    page.get_by_test_id("range-picker").select_option("custom:")
+    check_looks(page)
+    page.goto(f"{stub.address}/?lang={language}&app=unknown")
+    page.get_by_test_id("unknown-app").wait_for()
+    check_looks(page)
+    stub.apps = []
+    page.reload()
+    page.get_by_test_id("no-apps").wait_for()
+    check_looks(page)
+    watch.allow("401")
+    stub.token = "needed"
+    page.reload()
+    page.get_by_test_id("login").wait_for()
+    check_looks(page)
 
 
 def test_charts_are_drawn_with_axes_and_described(page: Page, stub: Stub) -> None:
@@ -78,6 +92,12 @@ def test_says_what_was_booked_late(page: Page, stub: Stub) -> None:
 
     assert read_report(page)["late"] == 1204
     expect(page.get_by_test_id("late-note")).to_contain_text("1,204 of these requests were booked late")
+
+
+def check_looks(page: Page) -> None:
+    """The page as it is now can be read, and fits."""
+    assert page.evaluate(TOO_FAINT) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == page.evaluate("innerWidth")
 
 
 # The elements whose text is less than 4.5 (large text: 3) times as light, or dark, as what lies behind it.

@@ -13,12 +13,13 @@ import { ReportPage } from "./ReportPage";
 import { useNavigation } from "./state/use-address";
 import { usePolling } from "./state/use-polling";
 
-const INTERVAL = 5000;
+/** Somebody who has just switched it on is waiting for the first application. */
+const pace = (apps: Application[]): number => (apps.length === 0 ? 1500 : 5000);
 
 /** Decides what there is to show: the login, a first step, or the report. */
 export function App() {
   const { address, go } = useNavigation();
-  const { data: apps, failure, updatedAt, refresh } = usePolling(loadApps, "apps", INTERVAL);
+  const { data: apps, failure, updatedAt, refresh } = usePolling(loadApps, "apps", pace);
   const wanted = apps?.find(({ name }) => name === address.app);
   const app = wanted ?? (address.app === null ? newest(apps ?? []) : null);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useEffect, useState } from "preact/hooks";
 
-import { loadReport, type Query } from "./api/report";
+import { loadReport, type Query, type Report } from "./api/report";
 import type { App } from "./api/types";
 import { LoginNeeded } from "./api/client";
 import { FilterChip } from "./components/FilterChip";
@@ -17,7 +17,8 @@ interface Props {
   onLoginNeeded: () => void;
 }
 
-const INTERVAL = 5000;
+/** Where nothing has happened yet, somebody is waiting for the first request. */
+const pace = (report: Report): number => (report.summary.requests === 0 ? 2000 : 5000);
 
 /** The frame of every page of one application: header, filters, and the page when its first data is there. */
 export function ReportPage({ apps, app, onLoginNeeded }: Props) {
@@ -27,18 +28,22 @@ export function ReportPage({ apps, app, onLoginNeeded }: Props) {
   const query: Query = { app: app.name, environment, range, transaction };
   const key = JSON.stringify(query);
   const live = range.kind === "last";
-  const polled = usePolling((signal) => loadReport(query, signal), key, live && !paused ? INTERVAL : null);
+  const polled = usePolling((signal) => loadReport(query, signal), key, live && !paused ? pace : null);
   const { data, failure, updatedAt } = polled;
 
   useEffect(() => {
     if (failure instanceof LoginNeeded) onLoginNeeded();
   }, [failure, onLoginNeeded]);
 
+  useEffect(() => {
+    document.title = `${transaction ?? app.name} · wsgiapm`;
+  }, [app.name, transaction]);
+
   const Page = findPage(address.page).component;
   return (
     <>
       <Header apps={apps} app={app} freshness={{ live, paused, failed: failure !== null, updatedAt, onPause: setPaused }} />
-      <main id="content" aria-busy={polled.key !== key}>
+      <main id="content" tabIndex={-1} aria-busy={polled.key !== key}>
         {transaction !== null && <FilterChip transaction={transaction} />}
         {data !== null && <Page report={data} />}
       </main>

@@ -6,6 +6,11 @@ import type { Drawing } from "./drawing";
 /** Room for the axis labels; the same in every chart, so that equal times stand below each other. */
 const GRID = { left: 56, right: 16, top: 12, bottom: 28 };
 
+/** Between bars; where they are many, gaps of less than a pixel would shimmer. */
+export function barGap(bars: number): string {
+  return bars > 130 ? "0%" : "25%";
+}
+
 export type Frame = EChartsOption & { yAxis: YAXisComponentOption; tooltip: TooltipComponentOption };
 
 /** Grid, axes and tooltip frame; `yLabel` writes a value of the y axis. */
@@ -19,7 +24,7 @@ export function frame(drawing: Drawing, yLabel: (value: number) => string): Fram
       type: "time",
       min: report.from * 1000,
       max: report.to * 1000,
-      axisLine: { lineStyle: { color: palette.line } },
+      axisLine: { onZero: false, lineStyle: { color: palette.line } },
       axisTick: { show: false },
       splitLine: { show: false },
       axisLabel: { color: palette.muted, fontSize: 11, hideOverlap: true, formatter: (value: number) => words.format.tick(value / 1000) },

@@ -11,6 +11,8 @@ export interface Cell {
 
 /** In octaves. */
 const HEIGHTS = [0.25, 0.5, 1, 2];
+/** In heights; the API writes bounds with six digits. */
+const ROUNDING = 1e-4;
 /** More rows than this are too thin to point at. */
 const MOST_ROWS = 32;
 
@@ -24,7 +26,7 @@ export function heatmapCells(series: Series): Cell[] {
 }
 
 function isMultiple(power: number, height: number): boolean {
-  return Math.abs(power / height - Math.round(power / height)) < 1e-6;
+  return Math.abs(power / height - Math.round(power / height)) < ROUNDING;
 }
 
 function gather(series: Series, height: number): Cell[] {
@@ -42,5 +44,5 @@ function gather(series: Series, height: number): Cell[] {
 function bandOf(upper: number, height: number): number | null {
   if (Number.isNaN(upper) || upper <= 0) return null;
   const clipped = Math.min(upper, 2 ** 12);
-  return Math.ceil(Math.log2(clipped) / height - 1e-6);
+  return Math.ceil(Math.log2(clipped) / height - ROUNDING);
 }

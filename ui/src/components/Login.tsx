@@ -24,7 +24,7 @@ export function Login({ onDone }: { onDone: () => void }) {
   };
 
   return (
-    <main class="centred">
+    <main class="centred" id="content" tabIndex={-1}>
       <form class="card" data-testid="login" onSubmit={(event) => void submit(event)}>
         <h1>{t("login.title")}</h1>
         <p>{t("login.text")}</p>

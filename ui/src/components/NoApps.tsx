@@ -8,7 +8,7 @@ const USUAL_ENDPOINT = "http://127.0.0.1:4318";
 export function NoApps() {
   const { t } = useWords();
   return (
-    <main class="centred" id="content">
+    <main class="centred" id="content" tabIndex={-1}>
       <section class="card" data-testid="no-apps">
         <h1>{t("empty.title")}</h1>
         <p>{t("empty.text")}</p>

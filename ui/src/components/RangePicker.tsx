@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 import { RangeDialog } from "./RangeDialog";
 import { useWords } from "../i18n/words";
@@ -21,6 +21,17 @@ export function RangePicker() {
     // Until the dialog is answered, the range is what it was.
     select.value = value;
   };
+
+  useEffect(() => {
+    const step = (event: KeyboardEvent): void => {
+      const typing = event.target instanceof HTMLElement && event.target.matches("input, select, dialog *");
+      if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key === "[") go({ range: shift(range, -1) });
+      if (event.key === "]" && range.kind === "between") go({ range: shift(range, 1) });
+    };
+    addEventListener("keydown", step);
+    return () => removeEventListener("keydown", step);
+  }, [range, go]);
 
   return (
     <span class="range">

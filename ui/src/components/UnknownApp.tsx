@@ -7,7 +7,7 @@ export function UnknownApp({ name, apps }: { name: string; apps: App[] }) {
   const { t } = useWords();
   const { link } = useNavigation();
   return (
-    <main class="centred" id="content">
+    <main class="centred" id="content" tabIndex={-1}>
       <section class="card" data-testid="unknown-app">
         <h1>{t("unknown.title", { name })}</h1>
         <p>{t("unknown.text")}</p>

@@ -21,8 +21,8 @@ export const en = {
   "range.cancel": "Cancel",
   "range.invalid": "The end must lie after the start.",
   "range.live": "Back to live",
-  "range.earlier": "One window earlier",
-  "range.later": "One window later",
+  "range.earlier": "One window earlier ( [ )",
+  "range.later": "One window later ( ] )",
 
   "refresh.live": "Live",
   "refresh.fixed": "Fixed range",

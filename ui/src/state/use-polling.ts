@@ -21,52 +21,63 @@ interface Answer<T> {
 
 const RETRY = 5000;
 
+/** Milliseconds from an answer to the next question; null = not again, once there is an answer. */
+export type Pace<T> = ((data: T) => number) | null;
+
 /**
- * Loads whenever `key` changes and then every `interval` milliseconds after an answer (null = until there is an answer).
+ * Loads whenever `key` changes, and then at its pace.
  * Hidden tabs do not ask; they catch up when they are seen again.
  */
-export function usePolling<T>(load: (signal: AbortSignal) => Promise<T>, key: string | null, interval: number | null): Polled<T> {
+export function usePolling<T>(load: (signal: AbortSignal) => Promise<T>, key: string | null, pace: Pace<T>): Polled<T> {
   const [answer, setAnswer] = useState<Answer<T>>({ data: null, key: null, failure: null, updatedAt: null });
   const [round, setRound] = useState(0);
-  const latest = useRef(load);
-  latest.current = load;
+  const latest = useRef({ load, pace });
+  latest.current = { load, pace };
+  const catchUp = useRef(() => {});
 
   useEffect(() => {
     if (key === null) return undefined;
     const abort = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let due = false;
+    let answered = false;
+    let due = true;
 
     const ask = async (): Promise<void> => {
       due = false;
-      let failed = false;
+      let wait = RETRY;
       try {
-        const data = await latest.current(abort.signal);
+        const data = await latest.current.load(abort.signal);
         if (abort.signal.aborted) return;
+        answered = true;
+        wait = latest.current.pace?.(data) ?? RETRY;
         setAnswer({ data, key, failure: null, updatedAt: Date.now() });
       } catch (failure) {
         if (abort.signal.aborted) return;
-        failed = true;
+        answered = false;
         setAnswer((previous) => ({ ...previous, failure: failure instanceof Error ? failure : new Error(String(failure)) }));
       }
-      if (interval !== null || failed) timer = setTimeout(askIfSeen, interval ?? RETRY);
+      timer = setTimeout(askIfWanted, wait);
     };
-    const askIfSeen = (): void => {
-      if (document.hidden) due = true;
-      else void ask();
+    const askIfWanted = (): void => {
+      due = true;
+      if (!document.hidden && (!answered || latest.current.pace !== null)) void ask();
     };
-    const catchUp = (): void => {
-      if (!document.hidden && due) void ask();
+    catchUp.current = () => {
+      if (due) askIfWanted();
     };
 
-    askIfSeen();
-    document.addEventListener("visibilitychange", catchUp);
+    askIfWanted();
+    const seen = (): void => catchUp.current();
+    document.addEventListener("visibilitychange", seen);
     return () => {
       abort.abort();
       clearTimeout(timer);
-      document.removeEventListener("visibilitychange", catchUp);
+      document.removeEventListener("visibilitychange", seen);
     };
-  }, [key, interval, round]);
+  }, [key, round]);
+
+  // Going on after a pause.
+  useEffect(() => catchUp.current(), [pace]);
 
   const refresh = useCallback(() => setRound((count) => count + 1), []);
   return { ...answer, refresh };
