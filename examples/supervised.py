@@ -14,8 +14,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import psutil
 
@@ -26,6 +27,9 @@ TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 
 # What is different on a server: users, places, and how long one waits there.
 NOT_TAKEN = ("user", "stdout_logfile", "directory", "environment", "command")
+
+
+_Result = TypeVar("_Result")
 
 
 class ProgramError(Exception):
@@ -88,18 +92,22 @@ class Supervisor:
         if done.returncode:
             raise ProgramError(f"supervisorctl signal {name} {program}: {done.stdout}{done.stderr}")
 
-    def wait_for_line(self, program: str, pattern: str, timeout: float) -> re.Match[str]:
-        """Wait until a program has written a line that matches, and return the match.
+    def wait_for(self, program: str, condition: Callable[[], _Result | None], timeout: float) -> _Result:
+        """Wait until a condition is true of a program, and return what it returned.
 
         Raises:
-            ProgramError: it has not, in time.
+            ProgramError: it is not, in time, or the program has ended.
         """
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            if found := re.search(pattern, self.output(program), re.MULTILINE):
-                return found
+        while time.monotonic() < deadline and f"{program} entered FATAL state" not in self.output("supervisord"):
+            if result := condition():
+                return result
             time.sleep(0.05)
-        raise ProgramError(f"{program} did not get ready in {timeout:g} s; it wrote:\n{self.last_lines(program)}")
+        raise ProgramError(f"{program} did not get ready; it wrote:\n{self.last_lines(program)}")
+
+    def find_line(self, program: str, pattern: str) -> re.Match[str] | None:
+        """Find a line that the program has written."""
+        return re.search(pattern, self.output(program), re.MULTILINE)
 
     def output(self, program: str) -> str:
         """Everything a program has written so far."""
@@ -163,6 +171,7 @@ def _section(directory: str, program: Program) -> dict[str, str]:
     log = os.path.join(directory, f"{program.name}.log")
     return {
         **section,
+        "startretries": "0",  # what does not start at once is shown, not tried again
         "command": command,
         "directory": _quoted(program.directory),
         "stdout_logfile": _quoted(log),
