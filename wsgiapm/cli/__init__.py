@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from wsgiapm.cli import check_config, generate_config, harvest, metrics, serve
+from wsgiapm.cli import check_config, doctor, generate_config, harvest, metrics, serve
 from wsgiapm.errors import ConfigError, WsgiapmError
 from wsgiapm.version import VERSION
 
@@ -39,6 +39,7 @@ _COMMANDS: dict[str, Command] = {
     "serve": serve,
     "harvest": harvest,
     "metrics": metrics,
+    "doctor": doctor,
 }
 
 
