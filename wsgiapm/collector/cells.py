@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -52,9 +53,12 @@ def explicit_cells(point: HistogramDataPoint) -> Cells:
     if not counts:
         # Allowed: only count and sum. The mean is all that is known.
         return {bucket_of(point.sum / point.count): point.count} if point.count else {}
-    if len(counts) != len(bounds) + 1 or any(not low < high for low, high in pairwise(bounds)):
+    if len(counts) != len(bounds) + 1 or not _ascend(bounds):
         msg = "a histogram's bounds do not ascend or do not fit its buckets"
         raise RefusedPointError(msg)
+    if bounds and bounds[-1] == math.inf:
+        bounds.pop()
+        counts[-2:] = [sum(counts[-2:])]
     cells: Cells = {}
     ends = [bucket_of(bound) for bound in bounds]
     ends.append(clamp(ends[-1] + 1) if bounds and bounds[-1] > 0 else ZERO)
@@ -62,6 +66,10 @@ def explicit_cells(point: HistogramDataPoint) -> Cells:
         if count:
             cells[end] = cells.get(end, 0) + count
     return _checked(cells, point.count)
+
+
+def _ascend(bounds: list[float]) -> bool:
+    return all(low < high for low, high in pairwise(bounds)) and not any(map(math.isnan, bounds))
 
 
 def _rescale(index: int, scale: int) -> int:

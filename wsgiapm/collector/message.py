@@ -47,6 +47,9 @@ def decode(body: bytes, content_type: str, make: Callable[[], _M]) -> _M:
     except (ValueError, RecursionError) as failure:
         msg = f"the body is not JSON: {failure}"
         raise BrokenBodyError(msg) from failure
+    if not isinstance(tree, dict):
+        msg = f"the body is JSON, but not the object that a {message.DESCRIPTOR.name} is"
+        raise BrokenBodyError(msg)
     try:
         json_format.ParseDict(tree, message, ignore_unknown_fields=True)
     except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError) as failure:

@@ -51,6 +51,7 @@ class SqliteStore:
         self._local = threading.local()
         self._guard = threading.Lock()
         self._readers: list[_Connection] = []
+        self._closed = False
 
     @property
     def tiers(self) -> tuple[Tier, ...]:
@@ -117,6 +118,7 @@ class SqliteStore:
                     held.connection.close()
                     held.lock.release()
             self._readers.clear()
+            self._closed = True
 
     def _reader(self) -> _Connection:
         reader: _Connection | None = getattr(self._local, "reader", None)
@@ -124,12 +126,14 @@ class SqliteStore:
             reader = _Connection(database_file.connect(self._path, read_only=True), threading.Lock())
             self._local.reader = reader
             with self._guard:
+                if self._closed:
+                    reader.connection.close()
                 self._readers.append(reader)
         return reader
 
     def _roll_back(self) -> None:
-        if self._writer.in_transaction:
-            try:
+        try:
+            if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-            except sqlite3.Error:
-                return  # SQLite has rolled back by itself, as it does when the disk is full
+        except sqlite3.Error:
+            return  # the store is closed, or SQLite has rolled back by itself, as it does when the disk is full
