@@ -34,7 +34,7 @@ def test_dragging_on_a_chart_zooms_the_whole_page(page: Page, stub: Stub, chart:
     box = page.get_by_test_id(f"chart-{chart}").bounding_box()
     assert box is not None
     # From the first to the third quarter of the plot: half an hour.
-    left, width = box["x"] + 56, box["width"] - 72
+    left, width = box["x"] + 56, box["width"] - 76
     page.mouse.move(left + width / 4, box["y"] + 100)
     page.mouse.down()
     page.mouse.move(left + width * 3 / 4, box["y"] + 110, steps=3)

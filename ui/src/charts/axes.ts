@@ -4,11 +4,11 @@ import type { EChartsOption, TooltipComponentOption, YAXisComponentOption } from
 import type { Drawing } from "./drawing";
 
 /** Room for the axis labels; the same in every chart, so that equal times stand below each other. */
-const GRID = { left: 56, right: 16, top: 12, bottom: 28 };
+const GRID = { left: 56, right: 20, top: 12, bottom: 28 };
 
-/** Between bars; where they are many, gaps of less than a pixel would shimmer. */
-export function barGap(bars: number): string {
-  return bars > 130 ? "0%" : "25%";
+/** Where bars are many, gaps of less than a pixel would shimmer: there they touch. */
+export function barWidth(bars: number): { barCategoryGap: string } | { barWidth: string } {
+  return bars > 130 ? { barWidth: "108%" } : { barCategoryGap: "25%" };
 }
 
 export type Frame = EChartsOption & { yAxis: YAXisComponentOption; tooltip: TooltipComponentOption };

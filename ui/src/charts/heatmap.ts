@@ -19,7 +19,7 @@ export function heatmapOption(drawing: Drawing): EChartsOption {
     series: {
       type: "custom",
       clip: true,
-      renderItem: (_: CustomSeriesRenderItemParams, api: CustomSeriesRenderItemAPI) => rectangle(api, series.step),
+      renderItem: (parameters: CustomSeriesRenderItemParams, api: CustomSeriesRenderItemAPI) => rectangle(parameters, api, series.step),
       dimensions: ["time", "low", "high", "requests"],
       encode: { x: 0, y: [1, 2] },
       data: cells.map((cell) => ({
@@ -44,14 +44,18 @@ function octaveStart(power: number): number {
   return Math.round(seconds / unit) * unit;
 }
 
-function rectangle(api: CustomSeriesRenderItemAPI, step: number): CustomSeriesRenderItemReturn {
+function rectangle(parameters: CustomSeriesRenderItemParams, api: CustomSeriesRenderItemAPI, step: number): CustomSeriesRenderItemReturn {
+  // The first and the last bucket may reach beyond the window.
+  const plot = parameters.coordSys as unknown as { x: number; width: number };
+  const inside = (x: number): number => Math.min(Math.max(x, plot.x), plot.x + plot.width);
   const middle = Number(api.value(0));
-  const [left = 0, top = 0] = api.coord([middle - step * 500, api.value(2)]);
-  const [right = 0, bottom = 0] = api.coord([middle + step * 500, api.value(1)]);
+  const [start = 0, top = 0] = api.coord([middle - step * 500, api.value(2)]);
+  const [end = 0, bottom = 0] = api.coord([middle + step * 500, api.value(1)]);
+  const [left, right] = [inside(start), inside(end + 0.5)];
   return {
     type: "rect",
     // Half a pixel more than its share, or the background shines through between neighbours.
-    shape: { x: left, y: top, width: right - left + 0.5, height: bottom - top + 0.5 },
+    shape: { x: left, y: top, width: right - left, height: bottom - top + 0.5 },
     style: { fill: String(api.visual("color")) },
   };
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { BarSeriesOption, EChartsOption } from "echarts";
 
-import { barGap, frame } from "./axes";
+import { barWidth, frame } from "./axes";
 import { lateAreas, middle } from "./buckets";
 import type { Drawing, LegendEntry } from "./drawing";
 import { bucketTooltip } from "./tooltip";
@@ -55,7 +55,7 @@ export function statusCodesOption(drawing: Drawing): EChartsOption {
         name,
         type: "bar",
         stack: "status",
-        barCategoryGap: barGap(buckets.length),
+        ...barWidth(buckets.length),
         color: palette[statusColour(name)],
         data: buckets.map(({ at, shares }) => [at, shares.find((share) => share.name === name)?.requests ?? 0]),
         emphasis: { disabled: true },

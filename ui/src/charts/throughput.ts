@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { EChartsOption } from "echarts";
 
-import { barGap, frame } from "./axes";
+import { barWidth, frame } from "./axes";
 import { lateAreas, middle } from "./buckets";
 import type { Drawing } from "./drawing";
 import { fade } from "./palette";
@@ -21,7 +21,7 @@ export function throughputOption(drawing: Drawing): EChartsOption {
     tooltip: { ...option.tooltip, formatter: rows },
     series: {
       type: "bar",
-      barCategoryGap: barGap(series.points.length),
+      ...barWidth(series.points.length),
       data: series.points.map((point) => ({
         value: [middle(series, point), point.values["rpm"] ?? 0],
         itemStyle: { color: point.late || point.t + series.step > report.to ? fade(palette.accent, 0.45) : palette.accent, borderRadius: [1, 1, 0, 0] },
