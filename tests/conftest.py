@@ -39,6 +39,7 @@ BEYOND_UNIT = (
     "spine",
     "store",
     "test_architecture.py",
+    "test_build.py",
     "test_demo.py",
 )
 
