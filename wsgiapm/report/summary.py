@@ -32,8 +32,8 @@ def summarize(question: Question) -> dict[str, Any]:
     threshold = apdex_threshold(source)
     return {
         "app": source.apps[0].name,
-        "from": source.window.start,
-        "to": source.window.stop,
+        "from": round(source.window.start, 3),
+        "to": round(source.window.stop, 3),
         **figures.counts(),
         "late": figures.late,
         "throughput_rpm": round(figures.requests / source.window.minutes, 6),

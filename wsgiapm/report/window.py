@@ -37,7 +37,7 @@ class Window(NamedTuple):
 
 
 def choose(start: float, stop: float, tiers: Sequence[Tier], now: float) -> Window:
-    """Return the window for [start, stop), start before stop.
+    """Return the window for [start, stop], start before stop.
 
     Args:
         start: epoch seconds.
@@ -50,8 +50,9 @@ def choose(start: float, stop: float, tiers: Sequence[Tier], now: float) -> Wind
     # The coarsest that fits has the fewest rows.
     tier = max(tier.step for tier in tiers if step % tier.step == 0)
     first = int(start) - int(start) % step
-    end = -(-stop // step) * step
-    return Window(start, stop, first, int(end), step, tier)
+    # The slot that ``stop`` lies in is read as well, also if it begins just there: what happens now is in it.
+    end = int(stop) - int(stop) % step + step
+    return Window(start, stop, first, end, step, tier)
 
 
 def _nice_step(least: float) -> int:
