@@ -7,10 +7,13 @@ built from the same sources: an sdist carries the built pages and needs neither 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -55,14 +58,15 @@ def build_report(root: str) -> bool:
         if os.path.exists(os.path.join(static, "index.html")):
             return False
         raise ReportError(f"neither {ui} nor built pages in {static}; build from a complete checkout or sdist")
-    wanted = source_hash(ui)
-    if _built_from(static) == wanted:
-        return False
-    _install_packages(ui)
-    for program in (TYPE_CHECK, BUNDLE):
-        _run_node(program, ui)
-    with open(os.path.join(static, STAMP), "w", encoding="ascii") as stamp:
-        stamp.write(wanted + "\n")
+    with _sole_builder(ui):
+        wanted = source_hash(ui)
+        if _built_from(static) == wanted:
+            return False
+        _install_packages(ui)
+        for program in (TYPE_CHECK, BUNDLE):
+            _run_node(program, ui)
+        with open(os.path.join(static, STAMP), "w", encoding="ascii") as stamp:
+            stamp.write(wanted + "\n")
     return True
 
 
@@ -77,6 +81,17 @@ def source_hash(ui: str) -> str:
                 content = hashlib.sha256(source.read()).hexdigest()
             digest.update(f"{os.path.relpath(path, ui).replace(os.sep, '/')} {content}\n".encode())
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _sole_builder(ui: str) -> Iterator[None]:
+    """Let one process at a time build here; the kernel ends the lock with the process."""
+    directory = os.open(ui, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def _built_from(static: str) -> str:

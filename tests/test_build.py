@@ -50,14 +50,28 @@ def check_wheel(wheel: Path) -> None:
     assert not [name for name in names if "node_modules" in name or name.startswith("ui/")]
 
 
-def test_a_wheel_carries_the_report(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkout with the pages built, and without what else lies about in the working directory."""
+    hatch_build.build_report(ROOT)
+    copy = tmp_path_factory.mktemp("checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if os.path.exists(os.path.join(ROOT, name)):
+            os.makedirs(copy / os.path.dirname(name), exist_ok=True)
+            shutil.copy2(os.path.join(ROOT, name), copy / name)
+    shutil.copytree(os.path.join(ROOT, hatch_build.STATIC), copy / hatch_build.STATIC)
+    return copy
+
+
+def test_a_wheel_carries_the_report(checkout: Path, tmp_path: Path) -> None:
     """`pip install .` gives the pages without anything else to do."""
-    check_wheel(build(ROOT, "wheel", tmp_path, {}))
+    check_wheel(build(checkout, "wheel", tmp_path, {}))
 
 
-def test_an_sdist_is_built_without_a_registry(tmp_path: Path) -> None:
+def test_an_sdist_is_built_without_a_registry(checkout: Path, tmp_path: Path) -> None:
     """The sdist has the pages ready, and their sources; a wheel is made of it where npm reaches nobody."""
-    sdist = build(ROOT, "sdist", tmp_path / "sdist", {})
+    sdist = build(checkout, "sdist", tmp_path / "sdist", {})
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "source", filter="data")
     source = next((tmp_path / "source").iterdir())

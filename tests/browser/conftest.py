@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import tempfile
 import urllib.parse
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -64,10 +62,8 @@ class Watch:
 
 @pytest.fixture(scope="session")
 def built_report() -> None:
-    """The pages as they are in the checkout; one test process builds, the others wait."""
-    with open(os.path.join(tempfile.gettempdir(), f"wsgiapm-build-{os.getuid()}.lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        build_report(ROOT)
+    """The pages as they are in the checkout."""
+    build_report(ROOT)
 
 
 @pytest.fixture(scope="session")
