@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check --no-input
+PIP := $(PYTHON) -m pip -qq --disable-pip-version-check --no-input
 OTHER_PYTHONS := 3.10 3.13
 SOURCES := wsgiapm hatch_build.py examples deploy tests
 
