@@ -106,6 +106,7 @@ class Harvester:
             self.run_round()
             taken = (clock.monotonic_ns() - started) / 1e9
             pause = max(self._interval() - taken, 0.1)
+        _guard(self._stop_leading, "ending to lead")
 
     def _interval(self) -> float:
         # Who has just switched it on looks for the first request; until then the leader looks every second too.
@@ -121,8 +122,8 @@ class Harvester:
         """Write this process's gauges into its segment and count what had to wait."""
         if self._recorder is None:
             return
+        self._instance.keep()
         self._recorder.work_off()
-        self._instance.note_finished()
         cells = self._instance.cells
         cells[layout.CPU_TIME] = self._cpu_before + time.process_time_ns()
         cells[layout.RESIDENT_MEMORY] = resident_memory()
@@ -131,9 +132,15 @@ class Harvester:
     def leads(self) -> bool:
         """Tell whether this process is the one that merges and uploads, becoming it if nobody is."""
         directory = self._instance.directory
-        if directory is not None and not self._leading:
-            self._leading = directory.try_lock(layout.LEADER_LOCK)
-        return directory is None or self._leading
+        # Asked anew each time: something in this process may have closed all descriptors, and with them our locks.
+        self._leading = directory is None or directory.try_lock(layout.LEADER_LOCK)
+        return self._leading
+
+    def _stop_leading(self) -> None:
+        directory = self._instance.directory
+        if directory is not None and self._leading:
+            self._leading = False
+            directory.unlock(layout.LEADER_LOCK)
 
     def _lead(self) -> None:
         if self.leads():

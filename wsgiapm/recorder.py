@@ -8,15 +8,17 @@ takes the slow way through the shared index.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from wsgiapm import route
 from wsgiapm.aggregate import schema
-from wsgiapm.aggregate.backlog import Backlog
-from wsgiapm.aggregate.in_flight import FIRST_POSITIONS, tag
-from wsgiapm.aggregate.index import IndexFullError, Series
-from wsgiapm.aggregate.instance import OTHER_ERRORS, OTHER_REQUESTS, Instance
-from wsgiapm.aggregate.layout import BEGUN, ROWLESS, WAITING
+from wsgiapm.aggregate.backlog import Backlog, Sums, Waiting
+from wsgiapm.aggregate.catalogue import Series
+from wsgiapm.aggregate.durations import Durations
+from wsgiapm.aggregate.in_flight import FIRST_POSITIONS, free_row, tag
+from wsgiapm.aggregate.index import IndexFullError
+from wsgiapm.aggregate.instance import Instance
+from wsgiapm.aggregate.layout import BEGUN, ENDED, FAILED, ROWLESS, ROWS, RUNNING, WAITING
 from wsgiapm.aggregate.snapshot import Attributes
 from wsgiapm.transaction import Transaction
 
@@ -25,6 +27,8 @@ _NAME_SHIFT = 32
 _LARGEST_BLOCK = 16
 # Series of `(other)` routes are still told apart by method and status, up to this many above the cap.
 _OTHER_SERIES = 200
+# Transactions that wait for the index keep their rows as long as at least so many are free for those that run.
+_ROWS_KEPT_FREE = ROWS // 2
 
 # (name, status or None, method code and scheme, error type or None)
 Key = tuple[str, int | None, int, str | None]
@@ -49,7 +53,8 @@ class Recorder:
         self._entries: dict[Key, Entry] = {}
         self._paths: dict[str, tuple[str, int]] = {}
         self._backlog: Backlog[Key] = Backlog()
-        self._queue: Series | None = None
+        self._queue = Durations(instance, schema.QUEUE_TIME, ())
+        self._waiting_at_most = 2 * max_series
         self._free = list(FIRST_POSITIONS)
         self.renamed = self._rename
         self._use_cells()
@@ -109,7 +114,7 @@ class Recorder:
         else:
             cells[ROWLESS] -= 1
         if transaction.queue:
-            self.record_queue(transaction.queue)
+            self._queue.record(transaction.queue)
 
     def forget(self, transaction: Transaction) -> None:
         """End a transaction that is to be ignored."""
@@ -127,48 +132,86 @@ class Recorder:
         sums = (duration, transaction.first_byte, transaction.size)
         if transaction.row:
             self.cells[transaction.row + 1] = transaction.tag + 1
-        if not self._count(key, {cell: 1}, sums):
+        if self._count(key, {cell: 1}, sums):
+            self._free_row(transaction)
+            self.work_off()
+        else:
+            self._wait(key, cell, sums, transaction)
+        if transaction.queue:
+            self._queue.record(transaction.queue)
+
+    def _wait(self, key: Key, cell: int, sums: Sums, transaction: Transaction) -> None:
+        """Keep what cannot be counted now; in its row it survives us."""
+        row = transaction.row
+        if len(self._backlog) > self._waiting_at_most:
+            self._dropped("busy")
+            self._add(self._other(key), {cell: 1}, sums)
+            self._free_row(transaction)
+        elif row and len(self._free) > _ROWS_KEPT_FREE:
+            name, status, _, error = key
+            cells = self.cells
+            cells[row + 2] = sums[0]
+            cells[row + 3] = ((status or 0) & 0xFFFF) | (FAILED if self._error(status, error) else 0)
+            cells[row + 1] = self._number(name) << _NAME_SHIFT | transaction.method - RUNNING + ENDED
+            self._backlog.append(key, cell, sums, row)
+        else:
             self._backlog.append(key, cell, sums)
             self.cells[WAITING] += 1
-        self._free_row(transaction)
-        if transaction.queue:
-            self.record_queue(transaction.queue)
-        self.work_off()
+            self._free_row(transaction)
 
-    def _count(self, key: Key, counts: dict[int, int], sums: Iterable[int]) -> bool:
+    def _count(self, key: Key, counts: Mapping[int, int], sums: Sums) -> bool:
         """Count observations of one series; False when the index is busy."""
-        entry = self._entries.get(key) or self._find(key)
-        if entry is None:
-            return False
-        head, blocks, series = entry
-        for cell in counts:
-            octave = self._octaves[cell]
-            if not blocks[octave]:
-                try:
-                    if not self.instance.add_block(series, octave):
-                        return False
-                except (IndexFullError, OSError):
-                    head, blocks, series = self._other(key)
-                    self._dropped("budget")
-                    break
+        try:
+            entry = self._entries.get(key) or self._find(key)
+            if entry is None or not all(self._has_block(entry, cell) for cell in counts):
+                return False
+            self.instance.cover()
+        except (IndexFullError, OSError):
+            self._dropped("budget")
+            entry = self._other(key)
         self._use_cells()
+        self._add(entry, counts, sums)
+        return True
+
+    def _has_block(self, entry: Entry, cell: int) -> bool:
+        _, blocks, series = entry
+        octave = self._octaves[cell]
+        return bool(blocks[octave]) or self.instance.add_block(series, octave)
+
+    def _add(self, entry: Entry, counts: Mapping[int, int], sums: Sums) -> None:
+        head, blocks, _ = entry
         cells = self.cells
         for position, value in enumerate(sums, head):
             cells[position] += value
         for cell, count in counts.items():
-            cells[blocks[self._octaves[cell]] + cell] += count
-        return True
+            position = blocks[self._octaves[cell]] + cell
+            cells[position] += count
 
     def work_off(self) -> None:
         """Count what had to wait for the index, as far as it is free now."""
         if not self._backlog:
             return
-        for key, waiting in self._backlog.take().items():
-            count = sum(waiting.cells.values())
-            if self._count(key, waiting.cells, waiting.sums):
-                self.cells[WAITING] -= count
-            else:
-                self._backlog.put_back(key, waiting)
+        waiting = self._backlog.take()
+        try:
+            while waiting:
+                key, observations = next(iter(waiting.items()))
+                if not self._count(key, observations.cells, observations.sums):
+                    break
+                del waiting[key]
+                self._end_waiting(observations)
+        finally:
+            self._backlog.put_back(waiting)
+
+    def _end_waiting(self, observations: Waiting) -> None:
+        for row in observations.rows:
+            free_row(self.cells, row)
+            self._free.append(row)
+        self.cells[WAITING] -= observations.count - len(observations.rows)
+
+    def leave(self) -> None:
+        """In the child of a fork: what is still running here is the parent's, and must not be counted twice."""
+        self.instance.leave()
+        self._use_cells()
 
     def _find(self, key: Key) -> Entry | None:
         name, status, method, error = key
@@ -182,35 +225,30 @@ class Recorder:
             if known is None and count >= self._max_series + _OTHER_SERIES:
                 return self._other(key)
         if known is None:
-            try:
-                known = self.instance.series(schema.REQUEST_DURATION, attributes)
-            except (IndexFullError, OSError):
-                self._dropped("budget")
-                return self._other(key)
+            known = self.instance.series(schema.REQUEST_DURATION, attributes)
         if known is None:
             return None
         entry = (known.head, known.blocks_of(self.instance.table_number), known)
-        self.instance.segment.cover(len(self.instance.index.chunks))
+        self.instance.cover()
         self._use_cells()
         if len(self._entries) < 2 * self._max_series:
             self._entries[key] = entry
         return entry
 
-    def _attributes(self, name: str, status: int | None, method: int, error: str | None) -> Attributes:
+    def _error(self, status: int | None, error: str | None) -> str | None:
         if error is None and status is not None and any(low <= status <= high for low, high in self._error_status):
-            error = str(status)
-        values: dict[str, str | int | None] = {
-            schema.ERROR: error,
-            schema.METHOD: schema.METHODS[method >> 8 & 0xFF],
-            schema.ROUTE: name,
-            schema.STATUS: status,
-            schema.SCHEME: schema.SCHEMES[method >> 4 & 1],
-        }
-        return tuple(sorted((attribute, value) for attribute, value in values.items() if value is not None))
+            return str(status)
+        return error
+
+    def _attributes(self, name: str, status: int | None, method: int, error: str | None) -> Attributes:
+        verb = schema.METHODS[method >> 8 & 0xFF]
+        return schema.request_attributes(
+            name, status, verb, schema.SCHEMES[method >> 4 & 1], self._error(status, error)
+        )
 
     def _other(self, key: Key) -> Entry:
         failed = any(name == schema.ERROR for name, _ in self._attributes(*key))
-        attributes = OTHER_ERRORS if failed else OTHER_REQUESTS
+        attributes = schema.OTHER_ERRORS if failed else schema.OTHER_REQUESTS
         series = self.instance.index.by_key[schema.REQUEST_DURATION, attributes]
         return series.head, series.blocks_of(self.instance.table_number), series
 
@@ -236,7 +274,7 @@ class Recorder:
         if number is None and len(index.names) < 2 * self._max_series:
             try:
                 number = index.add_name(name)
-            except OSError:
+            except (IndexFullError, OSError):
                 number = None
         return number or 0
 
@@ -245,27 +283,3 @@ class Recorder:
             number = self._number(transaction.given_name)
             transaction.tag = number << _NAME_SHIFT | transaction.method
             self.cells[transaction.row + 1] = transaction.tag
-
-    def record_queue(self, duration: int) -> None:
-        """Count the time (nanoseconds) a request waited in front of the worker."""
-        cell = bisect_left(self._uppers, duration)
-        octave = self._octaves[cell]
-        series = self._queue
-        if series is None or not series.blocks_of(self.instance.table_number)[octave]:
-            series = self._prepare_queue(octave)
-            if series is None:
-                return
-        self.cells[series.head] += duration
-        self.cells[series.blocks_of(self.instance.table_number)[octave] + cell] += 1
-
-    def _prepare_queue(self, octave: int) -> Series | None:
-        try:
-            series = self.instance.series(schema.QUEUE_TIME, ())
-            if series is None or not self.instance.add_block(series, octave):
-                return None
-        except (IndexFullError, OSError):
-            self._dropped("budget")
-            return None
-        self._use_cells()
-        self._queue = series
-        return series

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.histogram import Table
-from wsgiapm.aggregate.in_flight import Row, read_rows
-from wsgiapm.aggregate.index import Series
-from wsgiapm.aggregate.schema import ABORTED_REQUESTS, ROUTE, UNKNOWN
-from wsgiapm.aggregate.snapshot import Attributes
+from wsgiapm.aggregate.catalogue import Catalogue, Series
+from wsgiapm.aggregate.in_flight import Row, free_row, read_rows
+from wsgiapm.aggregate.schema import ABORTED_REQUESTS, UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,96 +27,134 @@ class Aborted:
     row: Row | None
 
 
-class Catalogue(Protocol):
-    """What is asked of an index here."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A transaction that had ended and waited for a free index when its process died."""
 
-    series: list[Series]
-    tables: list[Table]
-    names: list[str]
+    route: str
+    row: Row
 
 
-def aborted_attributes(route: str, reason: str) -> Attributes:
-    """Return the attributes of `wsgiapm.aborted_requests`."""
-    return ((ROUTE, route), ("reason", reason))
+class Left(NamedTuple):
+    """What a dead process left."""
+
+    aborted: list[Aborted]
+    ended: list[Ended]
 
 
 def needs_settling(cells: Sequence[int]) -> bool:
-    """Tell whether a segment whose owner is dead was left in the middle of something."""
-    return bool(cells[layout.ROWLESS] or cells[layout.WAITING] or read_rows(cells))
+    """Tell whether a segment whose owner is dead was left in the middle of something.
+
+    `cells` are the words of a whole segment, or of its first part, up to the rows.
+    """
+    odd = cells[layout.SETTLEMENTS] % 2
+    return bool(odd or cells[layout.ROWLESS] or cells[layout.WAITING] or read_rows(cells))
 
 
-def _sum_range(cells: Sequence[int], start: int, count: int) -> int:
-    return sum(cells[start : start + count])
-
-
-def committed(index: Catalogue, cells: Sequence[int]) -> int:
+def committed(catalogue: Catalogue, cells: Sequence[int]) -> int:
     """Return how many transactions a segment has counted as finished."""
     total = 0
-    for series in index.series:
+    for series in catalogue.series[:]:
         if series.kind == layout.TRANSACTIONS:
-            for number, blocks in series.blocks.items():
-                cell_table = index.tables[number]
+            for number, blocks in list(series.blocks.items()):
+                cell_table = catalogue.tables[number]
                 for octave, position in enumerate(blocks):
                     if position:
-                        total += _sum_range(cells, position + cell_table.first[octave], cell_table.sizes[octave])
+                        start = position + cell_table.first[octave]
+                        total += sum(cells[start : start + cell_table.sizes[octave]])
     return total
 
 
 def aborted_before(series: Iterable[Series], cells: Sequence[int]) -> int:
     """Return how many transactions a segment has already counted as aborted."""
-    return sum(cells[s.head] for s in series if s.metric == ABORTED_REQUESTS)
+    end = len(cells)
+    return sum(cells[s.head] for s in series if s.metric == ABORTED_REQUESTS and s.head < end)
 
 
-def find_aborted(index: Catalogue, cells: Sequence[int]) -> list[Aborted]:
-    """Return what was running when the owner of a segment died, without changing anything."""
+def find_left(catalogue: Catalogue, cells: Sequence[int]) -> Left:
+    """Return what was running or waiting when the owner of a segment died, without changing anything."""
     if not needs_settling(cells):
-        return []
-    left = cells[layout.BEGUN] - committed(index, cells) - aborted_before(index.series, cells)
+        return Left([], [])
+    left = cells[layout.BEGUN] - committed(catalogue, cells) - aborted_before(catalogue.series[:], cells)
     reason = "timeout" if cells[layout.TIMED_OUT] else "killed"
-    # Rows in state "being counted" may have been counted: they come last, and are left out if there are too many rows.
-    rows = sorted(read_rows(cells), key=lambda row: row.counting)[: max(left, 0)]
-    found = [Aborted(_name(index, row), reason, 1, row) for row in rows]
+    # Rows that may have been counted come last, and are left out if there are more rows than that.
+    rows = sorted(read_rows(cells), key=lambda row: (row.perhaps_counted, row.ended))[: max(left, 0)]
+    aborted = [Aborted(_name(catalogue, row), reason, 1, row) for row in rows if not row.ended]
     if left > len(rows):
-        found.append(Aborted(UNKNOWN, reason, left - len(rows), None))
-    return found
+        aborted.append(Aborted(UNKNOWN, reason, left - len(rows), None))
+    return Left(aborted, [Ended(_name(catalogue, row), row) for row in rows if row.ended])
 
 
-def _name(index: Catalogue, row: Row) -> str:
-    return index.names[row.name] if row.name < len(index.names) else UNKNOWN
+def _name(catalogue: Catalogue, row: Row) -> str:
+    return catalogue.names[row.name] if row.name < len(catalogue.names) else UNKNOWN
 
 
 class Owner(Protocol):
-    """The process that settles: where it counts aborted transactions, and the segment it has locked."""
+    """The process that settles: where it counts, and the segment it has locked."""
 
     @property
     def cells(self) -> memoryview[int]:
         """Return the words of the segment as it is mapped now."""
 
-    def position(self, route: str, reason: str) -> int | None:
+    def aborted_position(self, route: str, reason: str) -> int | None:
         """Return the cell of a counter; None when the index could not be written now."""
 
+    def ended_position(self, ended: Ended) -> tuple[int, int] | None:
+        """Return the head and the cell of a finished transaction; None when the index could not be written now."""
 
-def settle(index: Catalogue, owner: Owner) -> list[Aborted] | None:
-    """Count what a dead process left running as aborted, and free its rows.
 
-    Returns what was found, or None when the index was busy and the rest has to wait.
-    """
-    found = find_aborted(index, owner.cells)
-    owner.cells[layout.CLAIMS] += 1  # a reader that saw the rows before looks again
-    for entry in found:
-        position = owner.position(entry.route, entry.reason)
+class Settlement:
+    """One settling of a segment. `aborted` grows as they are counted, also when it has to be tried again."""
+
+    def __init__(self, catalogue: Catalogue, owner: Owner) -> None:
+        """`owner` is this process, with the segment it has locked."""
+        self._catalogue = catalogue
+        self._owner = owner
+        self.aborted: list[Aborted] = []
+
+    def settle(self) -> bool:
+        """Count what was left and free its rows; returns False when the index was busy and the rest has to wait."""
+        cells = self._owner.cells
+        if not needs_settling(cells):
+            return True
+        cells[layout.SETTLEMENTS] |= 1
+        left = find_left(self._catalogue, cells)
+        if not all(map(self._commit, left.ended)) or not all(map(self._abort, left.aborted)):
+            return False
+        cells = self._owner.cells
+        for row in read_rows(cells):
+            free_row(cells, row.position)
+        cells[layout.ROWLESS] = 0
+        cells[layout.WAITING] = 0
+        cells[layout.BEGUN] = committed(self._catalogue, cells) + aborted_before(self._catalogue.series[:], cells)
+        cells[layout.SETTLEMENTS] += 1
+        return True
+
+    def _mark(self, row: Row, state: int) -> None:
+        cells = self._owner.cells
+        cells[row.position + 1] = cells[row.position + 1] & ~0xF | state
+
+    def _abort(self, entry: Aborted) -> bool:
+        position = self._owner.aborted_position(entry.route, entry.reason)
         if position is None:
-            return None
-        cells = owner.cells
+            return False
         if entry.row is not None:
-            mark = entry.row.position + 1
-            cells[mark] = cells[mark] & ~0xF | layout.COUNTING
+            self._mark(entry.row, layout.COUNTING)
+        cells = self._owner.cells
         cells[position] += entry.count
         if entry.row is not None:
-            cells[entry.row.position] = 0
-    cells = owner.cells
-    for row in read_rows(cells):
-        cells[row.position] = 0
-    cells[layout.ROWLESS] = 0
-    cells[layout.WAITING] = 0
-    return found
+            free_row(cells, entry.row.position)
+        self.aborted.append(entry)
+        return True
+
+    def _commit(self, ended: Ended) -> bool:
+        found = self._owner.ended_position(ended)
+        if found is None:
+            return False
+        head, position = found
+        self._mark(ended.row, layout.ENDED_COUNTING)
+        cells = self._owner.cells
+        cells[head] += ended.row.duration
+        cells[position] += 1
+        free_row(cells, ended.row.position)
+        return True

@@ -7,29 +7,38 @@ takes all of it first.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 _COMPACT_AT = 1000
 
 KeyT = TypeVar("KeyT", bound=Hashable)
+_T = TypeVar("_T")
 Sums = tuple[int, ...]
 
 
 class Waiting:
-    """Observations of one series: their sums, and how many fell into each cell."""
+    """Observations of one series: their sums, how many fell into each cell, and the rows they still stand in."""
 
-    __slots__ = ("cells", "sums")
+    __slots__ = ("cells", "rows", "sums")
 
     def __init__(self, width: int) -> None:
         """`width` is the number of sums."""
-        self.sums = [0] * width
+        self.sums: Sums = (0,) * width
         self.cells: dict[int, int] = {}
+        self.rows: list[int] = []
 
-    def add(self, cell: int, sums: Sums, count: int = 1) -> None:
-        """Add `count` observations in one cell that sum up to `sums`."""
-        self.cells[cell] = self.cells.get(cell, 0) + count
-        self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return sum(self.cells.values())
+
+    def add(self, cells: Mapping[int, int], sums: Sums, rows: Iterable[int]) -> None:
+        """Add observations in some cells that sum up to `sums`."""
+        for cell, count in cells.items():
+            self.cells[cell] = self.cells.get(cell, 0) + count
+        self.sums = tuple(a + b for a, b in zip(self.sums, sums, strict=True))
+        self.rows += rows
 
 
 class Backlog(Generic[KeyT]):
@@ -37,42 +46,38 @@ class Backlog(Generic[KeyT]):
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._entries: list[tuple[KeyT, int, Sums]] = []
+        self._entries: list[tuple[KeyT, int, Sums, int]] = []
         self._compacted: list[dict[KeyT, Waiting]] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._entries or self._compacted)
+    def __len__(self) -> int:
+        """Return about how many things are kept: series, and observations not yet put together by series."""
+        return len(self._entries) + sum(map(len, self._compacted[:]))
 
-    def append(self, key: KeyT, cell: int, sums: Sums) -> None:
-        """Keep one observation."""
-        self._entries.append((key, cell, sums))
+    def append(self, key: KeyT, cell: int, sums: Sums, row: int = 0) -> None:
+        """Keep one observation; `row` is where it stands in the segment meanwhile, 0 for nowhere."""
+        self._entries.append((key, cell, sums, row))
         if len(self._entries) >= _COMPACT_AT:
-            self._compacted.append(self.take())
+            self.put_back(self.take())
 
-    def put_back(self, key: KeyT, waiting: Waiting) -> None:
+    def put_back(self, waiting: dict[KeyT, Waiting]) -> None:
         """Keep what could still not be counted."""
-        self._compacted.append({key: waiting})
-
-    def _pop_all(self) -> Iterator[tuple[KeyT, int, Sums]]:
-        while self._entries:
-            try:
-                yield self._entries.pop()
-            except IndexError:  # noqa: PERF203  # another thread took it
-                return
+        if waiting:
+            self._compacted.append(waiting)
 
     def take(self) -> dict[KeyT, Waiting]:
         """Return everything that waits and forget it."""
         taken: dict[KeyT, Waiting] = {}
-        while self._compacted:
-            try:
-                earlier = self._compacted.pop()
-            except IndexError:
-                break
+        for earlier in _pop_all(self._compacted):
             for key, waiting in earlier.items():
-                target = taken.setdefault(key, Waiting(len(waiting.sums)))
-                for cell, count in waiting.cells.items():
-                    target.add(cell, (0,) * len(waiting.sums), count)
-                target.sums = [a + b for a, b in zip(target.sums, waiting.sums, strict=True)]
-        for key, cell, sums in self._pop_all():
-            taken.setdefault(key, Waiting(len(sums))).add(cell, sums)
+                taken.setdefault(key, Waiting(len(waiting.sums))).add(waiting.cells, waiting.sums, waiting.rows)
+        for key, cell, sums, row in _pop_all(self._entries):
+            taken.setdefault(key, Waiting(len(sums))).add({cell: 1}, sums, (row,) if row else ())
         return taken
+
+
+def _pop_all(kept: list[_T]) -> Iterator[_T]:
+    while kept:
+        try:
+            yield kept.pop()
+        except IndexError:  # noqa: PERF203  # another thread took it
+            return

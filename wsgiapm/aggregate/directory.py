@@ -14,12 +14,17 @@ from wsgiapm.aggregate import layout
 from wsgiapm.errors import SharedDirectoryError
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _LOCKS = "locks"
+_DIGITS = 4
 # struct flock as the kernel has it; Python passes it through as bytes.
 _FLOCK = struct.Struct("qqihh" if sys.platform == "darwin" else "hhqqi4x")
 
 # A process loses all its record locks on a file when it closes any descriptor of it, so each is opened once for good.
 _locks_by_inode: dict[tuple[int, int], int] = {}
+# The kernel grants a process the locks it has already, so a second user of a directory in one process is kept out here.
+# By process id, because the child of a fork has none of its parent's locks.
+_held: dict[tuple[int, int, int, int], SharedDirectory] = {}
 
 
 def _pack_flock(kind: int, byte: int) -> bytes:
@@ -36,6 +41,15 @@ def _unpack_flock(data: bytes) -> tuple[int, int]:
     return kind, pid
 
 
+def identify(descriptor: int) -> tuple[int, int] | None:
+    """Return device and inode of what a descriptor is open on; None when it is closed."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class SharedDirectory:
     """An open shared directory. Everything in it is reached relative to its descriptor."""
 
@@ -46,39 +60,40 @@ class SharedDirectory:
         status = os.fstat(descriptor)
         self._inode = (status.st_dev, status.st_ino)
         self._owner = status.st_uid
-        self._locks: tuple[int, int] | None = None
 
     @property
     def descriptor(self) -> int:
-        """The open descriptor; opened again if somebody closed it (a daemoniser closes all it finds)."""
-        try:
-            status = os.fstat(self._descriptor)
-        except OSError:
-            status = None
-        if status is None or (status.st_dev, status.st_ino) != self._inode:
+        """The open descriptor; opened again if somebody closed it (a daemoniser closes all it finds).
+
+        Raises OSError when another directory is now at the path.
+        """
+        if identify(self._descriptor) != self._inode:
             descriptor = os.open(self.path, _OPEN_DIRECTORY)
-            status = os.fstat(descriptor)
-            if (status.st_dev, status.st_ino) != self._inode:
+            if identify(descriptor) != self._inode:
                 os.close(descriptor)
                 msg = f"shared directory {self.path} was replaced by another one while in use; restart the app"
-                raise SharedDirectoryError(msg)
+                raise OSError(errno.ESTALE, msg)
             self._descriptor = descriptor
         return self._descriptor
 
     def open(self, name: str, flags: int = os.O_RDONLY) -> int:
         """Open a regular file of the directory's owner; raises `SharedDirectoryError` for anything else."""
-        descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600, dir_fd=self.descriptor)
+        root = os.geteuid() == 0
+        try:
+            # Root makes a file for the owner, but takes only what the owner made: a link may lead to a file of root's.
+            flag = flags & ~os.O_CREAT if root else flags
+            descriptor = os.open(name, flag | _OPEN_FILE, 0o600, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            if not root or not flags & os.O_CREAT:
+                raise
+            descriptor = os.open(name, flags | _OPEN_FILE | os.O_EXCL, 0o600, dir_fd=self.descriptor)
+            os.fchown(descriptor, self._owner, -1)
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != self._owner:
             os.close(descriptor)
             msg = f"{self.path}/{name} is not a regular file of uid {self._owner}; remove it"
             raise SharedDirectoryError(msg)
         return descriptor
-
-    def give(self, descriptor: int) -> None:
-        """Give a new file to the directory's owner, when root made it for somebody else."""
-        if os.geteuid() != self._owner:
-            os.fchown(descriptor, self._owner, -1)
 
     def rename(self, source: str, target: str) -> None:
         """Rename a file within the directory, atomically."""
@@ -87,58 +102,70 @@ class SharedDirectory:
 
     def segments(self) -> list[int]:
         """Return the numbers of the segments there are, ascending."""
-        names = (name.partition("segment-") for name in os.listdir(self.descriptor))
-        return sorted(int(number) for head, _, number in names if not head and number.isdigit())
+        names = set(os.listdir(self.descriptor))
+        digits = (name.rpartition("-")[2] for name in names)
+        numbers = (int(text) for text in digits if text.isascii() and text.isdigit() and len(text) <= _DIGITS)
+        return sorted({n for n in numbers if n < layout.MAX_SEGMENTS and layout.segment_name(n) in names})
 
-    def _locks_descriptor(self) -> int:
-        if self._locks is not None:
-            descriptor, inode = self._locks
-            try:
-                if os.fstat(descriptor).st_ino == inode:
-                    return descriptor
-            except OSError:
-                pass
-            _locks_by_inode.pop((self._inode[0], inode), None)
+    def close(self) -> None:
+        """Free the locks this process took through this object, and close the directory."""
+        for key in [key for key, holder in list(_held.items()) if holder is self and key[0] == os.getpid()]:
+            self.unlock(key[3])
+        if identify(self._descriptor) == self._inode:
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _locks_file(self) -> tuple[int, tuple[int, int]]:
+        """Return descriptor and identity of the file of locks, the same one for all users in this process."""
         try:
             status = os.stat(_LOCKS, dir_fd=self.descriptor, follow_symlinks=False)
-            known = _locks_by_inode.get((status.st_dev, status.st_ino))
         except FileNotFoundError:
-            known = None
-        descriptor = self._open_locks() if known is None else known
+            pass
+        else:
+            inode = status.st_dev, status.st_ino
+            descriptor = _locks_by_inode.get(inode, -1)
+            if identify(descriptor) == inode:
+                return descriptor, inode
+        descriptor = self._open_locks()
         status = os.fstat(descriptor)
-        _locks_by_inode[status.st_dev, status.st_ino] = descriptor
-        self._locks = (descriptor, status.st_ino)
-        return descriptor
+        inode = status.st_dev, status.st_ino
+        _locks_by_inode[inode] = descriptor
+        return descriptor, inode
 
     def _open_locks(self) -> int:
         try:
-            descriptor = self.open(_LOCKS, os.O_RDWR | os.O_CREAT)
-        except SharedDirectoryError:
-            if os.geteuid() == 0:  # made by root a moment ago, not yet given away
-                descriptor = os.open(_LOCKS, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.descriptor)
-            else:
-                raise
-        self.give(descriptor)
-        return descriptor
+            return self.open(_LOCKS, os.O_RDWR | os.O_CREAT)
+        except FileExistsError:  # made by another process of root's between two steps
+            return self.open(_LOCKS, os.O_RDWR)
 
     def try_lock(self, byte: int) -> bool:
-        """Lock one byte for this process without waiting; return whether it is ours now."""
+        """Lock one byte without waiting; return whether it is ours (this object's) now, or already was."""
+        descriptor, inode = self._locks_file()
+        key = (os.getpid(), *inode, byte)
+        if _held.setdefault(key, self) is not self:
+            return False
         try:
-            fcntl.fcntl(self._locks_descriptor(), fcntl.F_SETLK, _pack_flock(fcntl.F_WRLCK, byte))
+            fcntl.fcntl(descriptor, fcntl.F_SETLK, _pack_flock(fcntl.F_WRLCK, byte))
         except OSError as error:
+            _held.pop(key, None)
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 return False
             raise
         return True
 
     def unlock(self, byte: int) -> None:
-        """Free one byte."""
-        fcntl.fcntl(self._locks_descriptor(), fcntl.F_SETLK, _pack_flock(fcntl.F_UNLCK, byte))
+        """Free one byte, if it is ours."""
+        descriptor, inode = self._locks_file()
+        key = (os.getpid(), *inode, byte)
+        if _held.get(key) is self:
+            fcntl.fcntl(descriptor, fcntl.F_SETLK, _pack_flock(fcntl.F_UNLCK, byte))
+            _held.pop(key, None)
 
-    def locked_by_other(self, byte: int) -> bool:
-        """Tell whether another process holds the byte. A process's own locks are not seen."""
-        reply = fcntl.fcntl(self._locks_descriptor(), fcntl.F_GETLK, _pack_flock(fcntl.F_WRLCK, byte))
-        return _unpack_flock(reply)[0] != fcntl.F_UNLCK
+    def is_locked(self, byte: int) -> bool:
+        """Tell whether anybody holds the byte: another process, or this one."""
+        descriptor, inode = self._locks_file()
+        reply = fcntl.fcntl(descriptor, fcntl.F_GETLK, _pack_flock(fcntl.F_WRLCK, byte))
+        return _unpack_flock(reply)[0] != fcntl.F_UNLCK or (os.getpid(), *inode, byte) in _held
 
 
 def _check(path: str, descriptor: int, uid: int) -> None:
@@ -210,5 +237,5 @@ def lock_segment(directory: SharedDirectory, number: int) -> bool:
 
 
 def segment_is_live(directory: SharedDirectory, number: int) -> bool:
-    """Tell whether another process counts in this segment now."""
-    return directory.locked_by_other(layout.SEGMENT_LOCKS + number)
+    """Tell whether a process counts in this segment now."""
+    return directory.is_locked(layout.SEGMENT_LOCKS + number)

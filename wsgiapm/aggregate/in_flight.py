@@ -21,8 +21,36 @@ class Row(NamedTuple):
     name: int
     method: str
     scheme: str
-    counting: bool
-    thread: int
+    state: int
+    word: int
+    detail: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether it had ended and waited for a free index."""
+        return self.state in (layout.ENDED, layout.ENDED_COUNTING)
+
+    @property
+    def perhaps_counted(self) -> bool:
+        """Whether its process died while it was being counted, before or after."""
+        return self.state in (layout.COUNTING, layout.ENDED_COUNTING)
+
+    @property
+    def duration(self) -> int:
+        """How long it took, in nanoseconds, when it has ended."""
+        return self.word
+
+    @property
+    def status(self) -> int | None:
+        """The status code, when it has ended."""
+        return self.detail & 0xFFFF or None
+
+    @property
+    def error(self) -> str | None:
+        """The type of the error, as far as a row can say, when it has ended."""
+        if not self.detail & layout.FAILED:
+            return None
+        return str(self.status) if self.status and self.status >= 400 else "_OTHER"
 
 
 def tag(name: int, method: int, scheme: int) -> int:
@@ -39,14 +67,22 @@ def read_rows(cells: Sequence[int]) -> list[Row]:
 
 
 def _read_row(cells: Sequence[int], position: int) -> Row:
-    word = cells[position + 1]
+    start, word, third, fourth = cells[position : position + ROW_WORDS]
     method = word >> 8 & 0xFF
     return Row(
         position,
-        cells[position],
+        start,
         word >> 32,
         METHODS[method] if method < len(METHODS) else METHODS[0],
         SCHEMES[word >> 4 & 1],
-        word & 0xF == layout.COUNTING,
-        cells[position + 2],
+        word & 0xF,
+        third,
+        fourth,
     )
+
+
+def free_row(cells: memoryview[int], position: int) -> None:
+    """Free a row, whatever state it is in."""
+    cells[position] = 0
+    cells[position + 2] = 0
+    cells[position + 3] = 0

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 from zlib import crc32
 
+from wsgiapm import clock
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.histogram import BLOCKS, Table, table
-from wsgiapm.aggregate.layout import CHUNK_CELLS, FIRST_CELL
-from wsgiapm.aggregate.snapshot import Attributes
+from wsgiapm.aggregate.catalogue import Catalogue, Key, Series
 
-Key = tuple[str, Attributes]
+# A record longer than this is refused as if there were no room, so that no single name can fill the index.
+_LONGEST = 8192
+# After the budget was found full, nobody looks again for so long (nanoseconds).
+_REFUSED_FOR = 10_000_000_000
 
 
 class Log(Protocol):
@@ -36,51 +38,24 @@ class Log(Protocol):
     def append(self, offset: int, records: bytes) -> None:
         """Write `records` at `offset`, the end, and make them visible."""
 
-
-class Series:
-    """One series of the index and where its cells are.
-
-    `head` is the position of its first cell in a segment, in words. `blocks[table][octave]` is such that adding a
-    cell's number gives that cell's position in words; 0 means that the block has not been handed out.
-    """
-
-    __slots__ = ("attributes", "blocks", "head", "head_cells", "kind", "metric", "number")
-
-    def __init__(self, number: int, kind: int, head_cells: int, head: int, key: Key) -> None:
-        """See the class."""
-        self.number = number
-        self.kind = kind
-        self.head_cells = head_cells
-        self.head = head
-        self.metric, self.attributes = key
-        self.blocks: dict[int, list[int]] = {}
-
-    def blocks_of(self, table_number: int) -> list[int]:
-        """Return the positions of the blocks in one table, to be filled in as they are handed out."""
-        return self.blocks.setdefault(table_number, [0] * BLOCKS)
+    def close(self) -> None:
+        """Let go of the records; there is nothing to come."""
 
 
 class IndexFullError(Exception):
-    """No room is left for another chunk within the budget."""
+    """No room is left within the budget."""
 
 
-class Index:
-    """One process's view of the index."""
+class Index(Catalogue):
+    """One process's view of the index, and its way to add to it."""
 
     def __init__(self, log: Log, may_grow: Callable[[int], bool]) -> None:
         """`may_grow(chunks)` says whether every segment may have this many chunks."""
+        super().__init__()
         self._log = log
         self._may_grow = may_grow
-        self._turn = [True]
-        self._offset = 0
-        self.series: list[Series] = []
-        self.by_key: dict[Key, Series] = {}
-        self.names: list[str] = []
-        self.name_numbers: dict[str, int] = {}
-        self.tables: list[Table] = []
-        self.chunks: list[int] = []
-        self._next = {layout.INTEGERS: (0, 0), layout.FLOATS: (0, 0)}  # first free address and end of its chunk
-        self.damaged = False
+        self._refused_until = 0
+        self._turns: list[object] = []
         self._replay_new()
 
     def refresh(self) -> None:
@@ -89,100 +64,61 @@ class Index:
             if ours:
                 self._replay_new()
 
+    def close(self) -> None:
+        """Close the file it is kept in; what has been read stays."""
+        self._log.close()
+
     def _replay_new(self) -> None:
-        data = self._log.read(self._offset)
-        end = len(data)
-        position = 0
-        while position + layout.RECORD.size <= end:
-            length, checksum = layout.RECORD.unpack_from(data, position)
-            start = position + layout.RECORD.size
-            body = data[start : start + length]
-            if len(body) < length or not length:
-                break
-            if crc32(body) != checksum:
-                self.damaged = True
-                break
-            self._replay(body)
-            position = start + length
-        self._offset += position
-
-    def _replay(self, body: bytes) -> None:
-        kind = body[0]
-        if kind == layout.BLOCK_RECORD:
-            _, octave, table_number, series, address = layout.BLOCK.unpack(body)
-            cells = self.tables[table_number]
-            self._use(layout.INTEGERS, address + cells.sizes[octave])
-            blocks = self.series[series].blocks_of(table_number)
-            blocks[octave] = FIRST_CELL + address - cells.first[octave]
-        elif kind == layout.SERIES_RECORD:
-            self._replay_series(body)
-        elif kind == layout.NAME_RECORD:
-            name = body[1:].decode()
-            self.name_numbers[name] = len(self.names)
-            self.names.append(name)
-        elif kind == layout.CHUNK_RECORD:
-            chunk_kind = body[1]
-            start = len(self.chunks) * CHUNK_CELLS
-            self._next[chunk_kind] = (start, start + CHUNK_CELLS)
-            self.chunks.append(chunk_kind)
-        elif kind == layout.TABLE_RECORD:
-            self.tables.append(table(layout.TABLE.unpack(body)[1]))
-
-    def _replay_series(self, body: bytes) -> None:
-        _, kind, head_cells, address = layout.SERIES.unpack_from(body)
-        metric, attributes = json.loads(body[layout.SERIES.size :])
-        key = (metric, tuple(sorted(attributes.items())))
-        series = Series(len(self.series), kind, head_cells, FIRST_CELL + address, key)
-        self._use(layout.FLOATS if kind == layout.GAUGE else layout.INTEGERS, address + head_cells)
-        self.series.append(series)
-        self.by_key[key] = series
-
-    def _use(self, kind: int, end: int) -> None:
-        free, chunk_end = self._next[kind]
-        if free < end <= chunk_end:
-            self._next[kind] = (end, chunk_end)
+        self.replay(self._log.read(self.offset))
 
     @contextmanager
     def _taking_turn(self) -> Iterator[bool]:
-        # Keeps out other threads of this process, signal handlers and finalisers: a record lock does not. Popping from
-        # a list is one atomic step and takes no lock that a fork or gevent could get at.
+        # Keeps out other threads of this process, signal handlers and finalisers: a record lock does not. It is the turn
+        # of whoever stands first in the list. Each step is atomic and takes no lock that a fork or gevent could get at;
+        # and an exception out of a signal handler cannot leave the turn taken.
+        place = object()
         try:
-            self._turn.pop()
-        except IndexError:
-            yield False
-            return
-        try:
-            yield True
+            self._turns.append(place)
+            yield self._turns[0] is place
         finally:
-            self._turn.append(True)
+            with suppress(ValueError):
+                self._turns.remove(place)
 
     @contextmanager
     def _appending(self) -> Iterator[bool]:
         with self._taking_turn() as ours:
-            if not ours or self.damaged or not self._log.lock():
+            if not ours or self.damaged:
                 yield False
                 return
             try:
-                self._replay_new()
-                yield not self.damaged
+                if self._log.lock():
+                    self._replay_new()
+                    yield not self.damaged
+                else:
+                    yield False
             finally:
                 self._log.unlock()
 
-    def busy(self) -> bool:
-        """Tell whether a thread is at work on the index; a child forked at that moment must not use its copy."""
-        return not self._turn
-
     def _append(self, body: bytes) -> None:
-        self._log.append(self._offset, layout.RECORD.pack(len(body), crc32(body)) + body)
+        if len(body) > _LONGEST:
+            raise IndexFullError
+        self._log.append(self.offset, layout.RECORD.pack(len(body), crc32(body)) + body)
         self._replay_new()
 
+    def _check_room(self, kind: int, cells: int) -> None:
+        """Raise at once when there was no room a moment ago: looking again costs a listing of the directory."""
+        free, end = self.free(kind)
+        if free + cells > end and clock.monotonic_ns() < self._refused_until:
+            raise IndexFullError
+
     def _allocate(self, kind: int, cells: int) -> int:
-        free, end = self._next[kind]
+        free, end = self.free(kind)
         if free + cells > end:
             if not self._may_grow(len(self.chunks) + 1):
+                self._refused_until = clock.monotonic_ns() + _REFUSED_FOR
                 raise IndexFullError
             self._append(layout.CHUNK.pack(layout.CHUNK_RECORD, kind))
-            free, _ = self._next[kind]
+            free, _ = self.free(kind)
         return free
 
     def add_table(self, apdex_t: int) -> int | None:
@@ -199,11 +135,16 @@ class Index:
         return next((n for n, known in enumerate(self.tables) if known.apdex_t == apdex_t), None)
 
     def add_name(self, name: str) -> int | None:
-        """Return the number of a name, adding it; None when it is to be tried again."""
+        """Return the number of a name, adding it; None when it is to be tried again.
+
+        Raises `IndexFullError` when it is too long.
+        """
         if name not in self.name_numbers:
+            text = name.encode(errors="replace")
+            name = text.decode()
             with self._appending() as may:
                 if may and name not in self.name_numbers:
-                    self._append(bytes([layout.NAME_RECORD]) + name.encode(errors="replace"))
+                    self._append(bytes([layout.NAME_RECORD]) + text)
         return self.name_numbers.get(name)
 
     def add_series(self, key: Key, kind: int, head_cells: int) -> Series | None:
@@ -213,11 +154,14 @@ class Index:
         """
         series = self.by_key.get(key)
         if series is None:
+            where = layout.FLOATS if kind == layout.GAUGE else layout.INTEGERS
+            self._check_room(where, head_cells)
             with self._appending() as may:
                 if may and key not in self.by_key:
-                    where = layout.FLOATS if kind == layout.GAUGE else layout.INTEGERS
-                    address = self._allocate(where, head_cells)
                     text = json.dumps([key[0], dict(key[1])], separators=(",", ":")).encode()
+                    if len(text) > _LONGEST - layout.SERIES.size:
+                        raise IndexFullError
+                    address = self._allocate(where, head_cells)
                     self._append(layout.SERIES.pack(layout.SERIES_RECORD, kind, head_cells, address) + text)
                 series = self.by_key.get(key)
         return series
@@ -229,6 +173,7 @@ class Index:
         """
         blocks = series.blocks_of(table_number)
         if not blocks[octave]:
+            self._check_room(layout.INTEGERS, self.tables[table_number].sizes[octave])
             with self._appending() as may:
                 if may and not blocks[octave]:
                     address = self._allocate(layout.INTEGERS, self.tables[table_number].sizes[octave])
@@ -258,3 +203,6 @@ class MemoryLog:
     def append(self, offset: int, records: bytes) -> None:
         """Keep `records`."""
         self._records = self._records[:offset] + records
+
+    def close(self) -> None:
+        """Nothing is open."""

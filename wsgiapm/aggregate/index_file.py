@@ -11,10 +11,12 @@ from zlib import crc32
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.directory import SharedDirectory
+from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.errors import SharedDirectoryError
 
 _NAME = "index"
 _NEW = "index.new"
+_NO_RECORD = bytes(layout.RECORD.size)
 
 
 class Identity(NamedTuple):
@@ -36,10 +38,10 @@ class IndexHeader(NamedTuple):
 class IndexFile:
     """The open index of a shared directory: a `Log` for `Index`."""
 
-    def __init__(self, directory: SharedDirectory, descriptor: int, header: IndexHeader) -> None:
+    def __init__(self, directory: SharedDirectory, file: SharedFile, header: IndexHeader) -> None:
         """Use `open_index` or `create_index`."""
         self._directory = directory
-        self._descriptor = descriptor
+        self._file = file
         self.header = header
 
     def lock(self) -> bool:
@@ -51,23 +53,29 @@ class IndexFile:
         self._directory.unlock(layout.INDEX_LOCK)
 
     def read(self, offset: int) -> bytes:
-        """See `Log`."""
-        word = os.pread(self._descriptor, layout.WORD, layout.COMMITTED_OFFSET)
+        """See `Log`. Where the file is shorter than it says, zeros follow, which are no record."""
+        word = self._file.read(layout.WORD, layout.COMMITTED_OFFSET)
+        if len(word) < layout.WORD:
+            return _NO_RECORD
         (committed,) = layout.U64.unpack(word)
-        if committed <= offset:
+        if committed == offset:
             return b""
-        return os.pread(self._descriptor, committed - offset, layout.PAGE + offset)
+        size = min(committed, self._file.size - layout.PAGE) - offset
+        data = self._file.read(size, layout.PAGE + offset) if size > 0 else b""
+        return data if len(data) == committed - offset else data + _NO_RECORD
 
     def append(self, offset: int, records: bytes) -> None:
         """See `Log`. Raises OSError when the file system is full; nothing has been added then."""
-        written = os.pwrite(self._descriptor, records, layout.PAGE + offset)
-        if written != len(records):
-            raise OSError(28, f"only {written} of {len(records)} bytes could be written", _NAME)
-        os.pwrite(self._descriptor, layout.U64.pack(offset + len(records)), layout.COMMITTED_OFFSET)
+        self._file.write(records, layout.PAGE + offset)
+        self._file.write(layout.U64.pack(offset + len(records)), layout.COMMITTED_OFFSET)
 
     def size(self) -> int:
         """Return the bytes of the file."""
-        return os.fstat(self._descriptor).st_size
+        return self._file.size
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def _checksum(page: bytes, identity: bytes) -> int:
@@ -98,13 +106,13 @@ def open_index(directory: SharedDirectory) -> IndexFile:
     Raises FileNotFoundError when there is none yet, `SharedDirectoryError` when it cannot be read as one.
     """
     try:
-        descriptor = directory.open(_NAME, os.O_RDWR)
+        file = SharedFile(directory, _NAME)
     except PermissionError:
-        descriptor = directory.open(_NAME)
+        file = SharedFile(directory, _NAME, os.O_RDONLY)
     try:
-        return IndexFile(directory, descriptor, _parse(directory.path, os.pread(descriptor, layout.PAGE, 0)))
+        return IndexFile(directory, file, _parse(directory.path, file.read(layout.PAGE, 0)))
     except SharedDirectoryError:
-        os.close(descriptor)
+        file.close()
         raise
 
 
@@ -137,11 +145,10 @@ def _write_new(directory: SharedDirectory, identity: Identity) -> None:
     layout.INDEX_HEADER.pack_into(page, 0, *fields)
     fields[-1] = _checksum(bytes(page), text)
     layout.INDEX_HEADER.pack_into(page, 0, *fields)
-    descriptor = directory.open(_NEW, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    file = SharedFile(directory, _NEW, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
-        directory.give(descriptor)
-        os.posix_fallocate(descriptor, 0, layout.PAGE)
-        os.pwrite(descriptor, page, 0)
+        file.allocate(0, layout.PAGE)
+        file.write(page, 0)
     finally:
-        os.close(descriptor)
+        file.close()
     directory.rename(_NEW, _NAME)

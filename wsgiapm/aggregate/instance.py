@@ -4,59 +4,39 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from bisect import bisect_left
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.adoption import Aborted, aborted_attributes, aborted_before, find_aborted, settle
+from wsgiapm.aggregate.adoption import Aborted, Ended, Settlement, needs_settling
+from wsgiapm.aggregate.budget import DEFAULT_BUDGET, Budget
+from wsgiapm.aggregate.catalogue import Series
 from wsgiapm.aggregate.directory import SharedDirectory, create_directory, open_directory, segment_is_live
 from wsgiapm.aggregate.histogram import BLOCKS, Table
-from wsgiapm.aggregate.in_flight import read_rows
-from wsgiapm.aggregate.index import Index, IndexFullError, MemoryLog, Series
+from wsgiapm.aggregate.index import Index, IndexFullError, MemoryLog
 from wsgiapm.aggregate.index_file import Identity, IndexFile, IndexHeader, create_index, open_index
 from wsgiapm.aggregate.schema import (
     ABORTED_REQUESTS,
     DROPPED,
-    ERROR,
-    METHOD,
     METRICS,
-    OTHER,
-    OTHER_METHOD,
+    OTHER_ERRORS,
+    OTHER_REQUESTS,
     REQUEST_DURATION,
-    ROUTE,
     UNKNOWN,
+    aborted_attributes,
+    request_attributes,
 )
-from wsgiapm.aggregate.segment import PrivateMemory, Segment, open_segment
+from wsgiapm.aggregate.segment import PrivateMemory, Segment, open_segment, take_segment
+from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.aggregate.snapshot import Attributes
 from wsgiapm.errors import SharedDirectoryError
 
-DEFAULT_BUDGET = 32 * 2**20
-OTHER_REQUESTS: Attributes = ((METHOD, OTHER_METHOD), (ROUTE, OTHER))
-OTHER_ERRORS: Attributes = ((ERROR, "_OTHER"), *OTHER_REQUESTS)
+# What a process needs that counts on its own: cells for what is reserved, and for some routes.
+_LEAST_ALONE = layout.segment_size(4)
 
 
 class BusyError(Exception):
     """Another process is writing the index; the same will work a moment later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The bytes all files of a directory may have together."""
-
-    directory: SharedDirectory
-    index: IndexFile
-    limit: int
-
-    def allows(self, chunks: int) -> bool:
-        """Tell whether every segment there is, and one more, may have this many chunks."""
-        segments = len(self.directory.segments()) + 1
-        return segments * layout.segment_size(chunks) + self.index.size() <= self.limit
-
-
-def default_budget(directory: SharedDirectory) -> int:
-    """Return the smaller of 32 MiB and half of what is free where the directory lies."""
-    free = os.fstatvfs(directory.descriptor)
-    return min(DEFAULT_BUDGET, free.f_bavail * free.f_frsize // 2)
 
 
 class Instance:
@@ -71,6 +51,7 @@ class Instance:
         self.table_number = 0
         self.table: Table
         self.dropped: dict[str, int] = {}
+        self._settlement = Settlement(index, self)
 
     def begin(self, apdex_t: int) -> list[Aborted]:
         """Settle what an earlier owner of the segment left, and take it over; returns what it left running.
@@ -78,25 +59,20 @@ class Instance:
         `apdex_t` is in nanoseconds. Raises `BusyError` when the index is being written, and `IndexFullError` or
         OSError when there is no room.
         """
-        left = settle(self.index, self)
         number = self.index.add_table(apdex_t)
-        if left is None or number is None:
+        if number is None:
+            raise BusyError
+        self.use_table(number)
+        self._reserve()
+        if not self._settlement.settle():
             raise BusyError
         self.segment.claim(self.header.epoch)
+        return self._settlement.aborted
+
+    def use_table(self, number: int) -> None:
+        """Count durations in the cells of this table."""
         self.table_number = number
         self.table = self.index.tables[number]
-        self._reserve()
-        self.note_finished()
-        return left
-
-    def note_finished(self) -> None:
-        """Write into our header how many transactions our segment has finished."""
-        # What has begun is read before what runs, so that one that begins in between makes the result too small, never
-        # too large: as a counter it must not go back.
-        begun = self.cells[layout.BEGUN]
-        running = len(read_rows(self.cells)) + self.cells[layout.ROWLESS] + self.cells[layout.WAITING]
-        finished = begun - running - aborted_before(self.index.series[:], self.cells)
-        self.cells[layout.FINISHED] = max(finished, self.cells[layout.FINISHED])
 
     def _reserve(self) -> None:
         # What does not fit any more must still be counted, and that it did not fit: these have their cells from the start.
@@ -109,7 +85,7 @@ class Instance:
                     raise BusyError
         for reason in ("killed", "timeout"):
             self._require(ABORTED_REQUESTS, aborted_attributes(UNKNOWN, reason))
-        for reason in ("max_series", "budget"):
+        for reason in ("max_series", "budget", "busy"):
             series = self._require(DROPPED, (("reason", reason), ("what", "series")))
             self.dropped[reason] = series.head
 
@@ -125,9 +101,33 @@ class Instance:
         return self.segment.cells
 
     def refresh(self) -> None:
-        """Learn what others have added to the index; raises OSError when our segment cannot grow."""
+        """Learn what others have added to the index."""
         self.index.refresh()
+
+    def cover(self) -> None:
+        """Make sure that our segment has all cells the index knows; raises OSError when there is no room."""
         self.segment.cover(len(self.index.chunks))
+
+    def keep(self) -> None:
+        """Take the lock on our segment again, should something in this process have closed all descriptors."""
+        if self.directory is not None:
+            self.directory.try_lock(layout.SEGMENT_LOCKS + self.segment.number)
+
+    def leave(self) -> None:
+        """In the child of a fork: let go of what is the parent's. What is still recorded here is not counted."""
+        self.index.damaged = True  # perhaps copied in the middle of a replay
+        self.segment.leave()
+        self._close_files()
+
+    def close(self) -> None:
+        """Close everything and free the locks; nothing may be recorded any more."""
+        self.segment.close()
+        self._close_files()
+
+    def _close_files(self) -> None:
+        self.index.close()
+        if self.directory is not None:
+            self.directory.close()
 
     def series(self, metric: str, attributes: Attributes) -> Series | None:
         """Return the series, adding it; None when it is to be tried again.
@@ -136,7 +136,7 @@ class Instance:
         """
         definition = METRICS[metric]
         series = self.index.add_series((metric, attributes), definition.kind, definition.head)
-        self.segment.cover(len(self.index.chunks))
+        self.cover()
         return series
 
     def add_block(self, series: Series, octave: int) -> bool:
@@ -145,10 +145,10 @@ class Instance:
         Raises `IndexFullError` or OSError when there is no room.
         """
         added = self.index.add_block(series, self.table_number, octave)
-        self.segment.cover(len(self.index.chunks))
+        self.cover()
         return added
 
-    def position(self, route: str, reason: str) -> int | None:
+    def aborted_position(self, route: str, reason: str) -> int | None:
         """Return the cell where transactions aborted on this route are counted; None when the index is busy."""
         try:
             series = self.series(ABORTED_REQUESTS, aborted_attributes(route, reason))
@@ -156,32 +156,64 @@ class Instance:
             series = self.index.by_key.get((ABORTED_REQUESTS, aborted_attributes(UNKNOWN, reason)))
         return None if series is None else series.head
 
+    def ended_position(self, ended: Ended) -> tuple[int, int] | None:
+        """Return the head and the cell of a transaction that another process ended; None when the index is busy."""
+        row = ended.row
+        attributes = request_attributes(ended.route, row.status, row.method, row.scheme, row.error)
+        cell = bisect_left(self.table.uppers, row.duration)
+        octave = self.table.octaves[cell]
+        try:
+            series = self.series(REQUEST_DURATION, attributes)
+            if series is None or not self.add_block(series, octave):
+                return None
+        except (IndexFullError, OSError):
+            series = self.index.by_key[REQUEST_DURATION, OTHER_ERRORS if row.error else OTHER_REQUESTS]
+        return series.head, series.blocks_of(self.table_number)[octave] + cell
+
     def settle_others(self) -> list[tuple[int, Aborted]]:
         """Settle the segments of other processes that died; returns segment number and what was running there."""
         settled: list[tuple[int, Aborted]] = []
         directory = self.directory
-        if directory is None:
+        if directory is None or not self.index.tables:
             return settled
         for number in directory.segments():
-            if number != self.segment.number and not segment_is_live(directory, number):
+            if (
+                number != self.segment.number
+                and not segment_is_live(directory, number)
+                and _needs_settling(directory, number)
+            ):
                 settled += ((number, aborted) for aborted in self._settle_other(directory, number))
         return settled
 
     def _settle_other(self, directory: SharedDirectory, number: int) -> list[Aborted]:
-        segment = open_segment(directory, self.header.epoch, len(self.index.chunks), number)
+        segment = take_segment(directory, self.header.epoch, self.index.chunks[:], number)
         if segment is None:
             return []
         try:
-            if segment.number != number or not find_aborted(self.index, segment.cells):
-                return []
             other = Instance(self.header, self.index, segment, directory)
-            return settle(self.index, other) or []
+            other.use_table(self.table_number)
+            settlement = Settlement(self.index, other)
+            settlement.settle()
+            return settlement.aborted
         finally:
-            directory.unlock(layout.SEGMENT_LOCKS + segment.number)
+            segment.close()
+            directory.unlock(layout.SEGMENT_LOCKS + number)
+
+
+def _needs_settling(directory: SharedDirectory, number: int) -> bool:
+    try:
+        file = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
+    except (OSError, SharedDirectoryError):
+        return False
+    try:
+        start = file.read(layout.CELLS_OFFSET, 0)
+    finally:
+        file.close()
+    return len(start) == layout.CELLS_OFFSET and needs_settling(memoryview(start).cast("Q"))
 
 
 def _make_index(file: IndexFile, directory: SharedDirectory, budget: int) -> Index:
-    index = Index(file, Budget(directory, file, budget or default_budget(directory)).allows)
+    index = Index(file, Budget(directory, file, budget).allows)
     if index.damaged:
         path = directory.path
         msg = f"{path}/index is damaged; stop the app, remove the directory {path} and start again"
@@ -202,43 +234,60 @@ def _check_identity(path: str, ours: Identity, theirs: Identity) -> None:
 def join(path: str, identity: Identity, budget: int = 0) -> Instance:
     """Take part in the instance at `path`, founding it when it is new. `Instance.begin` has to follow.
 
-    `budget` is in bytes; 0 means `default_budget`. Raises `SharedDirectoryError` when the directory cannot be used or
+    `budget` is in bytes; 0 means the default of `Budget`. Raises `SharedDirectoryError` when the directory cannot be used or
     belongs to another app, `BusyError` when it is just being founded, OSError when there is no room.
     """
     directory = create_directory(path)
+    file = None
     try:
-        file = open_index(directory)
+        file = _open_or_create(directory, identity)
+        _check_identity(path, identity, file.header.identity)
+        index = _make_index(file, directory, budget)
+        segment = open_segment(directory, file.header.epoch, index.chunks)
+    except BaseException:
+        _close(directory, file)
+        raise
+    return Instance(file.header, index, segment, directory)
+
+
+def _open_or_create(directory: SharedDirectory, identity: Identity) -> IndexFile:
+    try:
+        return open_index(directory)
     except FileNotFoundError:
         if not create_index(directory, identity):
             raise BusyError from None
-        file = open_index(directory)
-    _check_identity(path, identity, file.header.identity)
-    index = _make_index(file, directory, budget)
-    segment = open_segment(directory, file.header.epoch, len(index.chunks))
-    if segment is None:
-        msg = f"{path} is in use by {layout.MAX_SEGMENTS} processes, the most it can have"
-        raise SharedDirectoryError(msg)
-    return Instance(file.header, index, segment, directory)
+        return open_index(directory)
+
+
+def _close(directory: SharedDirectory, file: IndexFile | None) -> None:
+    if file is not None:
+        file.close()
+    directory.close()
 
 
 def observe(path: str) -> Instance:
     """Open the instance at `path` in order to harvest it, without counting anything of our own.
 
-    Raises `SharedDirectoryError` when it cannot be read.
+    Raises `SharedDirectoryError` when it cannot be read. `Instance.close` is for when it is no longer needed.
     """
     directory = open_directory(path)
+    file = None
     try:
         file = open_index(directory)
+        index = _make_index(file, directory, 0)
     except FileNotFoundError:
+        directory.close()
         msg = f"{path} holds no counters of wsgiapm yet; start the app, or name the right directory"
         raise SharedDirectoryError(msg) from None
-    index = _make_index(file, directory, 0)
-    return Instance(file.header, index, Segment(-1, PrivateMemory(DEFAULT_BUDGET), 1), directory)
+    except BaseException:
+        _close(directory, file)
+        raise
+    return Instance(file.header, index, Segment(-1, PrivateMemory(layout.segment_size(1)), 1), directory)
 
 
 def alone(identity: Identity, budget: int = 0) -> Instance:
     """Return an instance in this process's own memory, for when no directory can be shared."""
-    limit = budget or DEFAULT_BUDGET
+    limit = max(budget or DEFAULT_BUDGET, _LEAST_ALONE)
 
     def fits(chunks: int) -> bool:
         return layout.segment_size(chunks) <= limit

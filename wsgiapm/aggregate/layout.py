@@ -64,30 +64,41 @@ segment-N
                          4      N
                          8      pid of the owner                  9   its start time (clock ticks since boot)
                          10     inode of its pid namespace        11  monotonic time of the claim
-                         12     wall time of the claim            13  number of claims so far
+                         12     wall time of the claim            13  raised by claims (by 2) and settlements
                          32     transactions begun, of all owners
                          33     transactions now running without a row
                          34     CPU time used by all owners
-                         35     transactions that ended and wait for a free index to be committed
+                         35     transactions that ended and wait for a free index, without a row
                          36     1 once the server has told the owner to end because a request took too long
-                         37     transactions finished, of all owners, as of the last harvest; never too many
                          40     resident memory in bytes          41  threads
                          42     open files                        43  monotonic time of the last harvest
     4096     65536     rows of requests in flight, 2048 rows of 4 words:
                          0      monotonic start, 0 when the row is free
-                         1      name << 32 | method << 8 | scheme << 4 | state (1 running, 2 being counted)
-                         2      identifier of the thread or greenlet
-                         3      reserved, 0
+                         1      name << 32 | method << 8 | scheme << 4 | state
+                         2      identifier of the thread or greenlet; in states 3 and 4 the duration
+                         3      in states 3 and 4: status code, + 65536 if it failed; else 0
+                         States: 1 running, 2 being counted, 3 ended and waiting for a free index,
+                         4 as 3, and being counted by an adopter
     69632    65536 k   chunks 0 to k - 1: cells
 
-All segments have the same cells at the same place, so the merged counters are the sum of the files. A process counts in
-its own segment only. A file grows by whole chunks that are allocated before they are mapped, and never shrinks.
+All segments have the same cells at the same place, so the merged counters are the sum of the files; one in which a cell
+of integers is 2**63 or more is damaged and left out. A process counts in its own segment only. A file grows by whole
+chunks that are allocated before they are mapped, and never shrinks.
 
 A transaction begins by writing its row and then raising word 32. It ends by setting its row's state to 2, adding to
 the sums, adding 1 to exactly one histogram cell of a series of kind 3 (this store is the commit), and freeing the row.
-So at any instant: begun = committed + aborted + running, and what a killed process left running is
-``begun - committed - aborted``: an adopter adds as many to ``wsgiapm.aborted_requests``, by the rows; if there are
-more rows than that, those in state 2 had been counted already. A transaction that is to be ignored lowers word 32 again.
+So at any instant: begun = committed + aborted + running + ended. What a killed process left is
+``begun - committed - aborted``: an adopter adds as many to ``wsgiapm.aborted_requests``, by the rows (those in states 3
+and 4 it commits); if there are more rows than that, those in states 2 and 4 had been counted already. A transaction that
+is to be ignored lowers word 32 again.
+
+A claim raises word 13 by 2. Settling raises it to an odd number, deals with the rows one by one, frees the rest, sets word 32 to what is now
+committed and aborted, and raises word 13 to an even number. A settler may die after any store: settling anew gives the
+same totals. A reader that finds word 13 odd reads the segment as a dead process's; one that finds that the lock or word
+13 changed while it read, reads again.
+
+A segment whose lock is free is still not anybody's as long as the process its header names lives in the reader's own
+pid namespace: that process lost its locks when something in it closed all descriptors.
 """
 
 from __future__ import annotations
@@ -131,11 +142,12 @@ CELLS_OFFSET: Final = ROWS_OFFSET + ROWS_BYTES
 FIRST_CELL: Final = CELLS_OFFSET // WORD
 FIRST_ROW: Final = ROWS_OFFSET // WORD
 
-PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, CLAIMS = 8, 9, 10, 11, 12, 13
-BEGUN, ROWLESS, CPU_TIME, WAITING, TIMED_OUT, FINISHED = 32, 33, 34, 35, 36, 37
+PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, SETTLEMENTS = 8, 9, 10, 11, 12, 13
+BEGUN, ROWLESS, CPU_TIME, WAITING, TIMED_OUT = 32, 33, 34, 35, 36
 RESIDENT_MEMORY, THREADS, OPEN_FILES, LAST_HARVEST = 40, 41, 42, 43
 
-RUNNING, COUNTING = 1, 2
+RUNNING, COUNTING, ENDED, ENDED_COUNTING = 1, 2, 3, 4
+FAILED: Final = 1 << 16
 
 
 def segment_name(number: int) -> str:

@@ -13,30 +13,34 @@ from typing import NamedTuple
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.adoption import Aborted, aborted_before, find_aborted
+from wsgiapm.aggregate.adoption import Aborted, Ended, Left, find_left
+from wsgiapm.aggregate.catalogue import Catalogue
 from wsgiapm.aggregate.directory import SharedDirectory, segment_is_live
 from wsgiapm.aggregate.in_flight import Row, read_rows
-from wsgiapm.aggregate.index import Index
 from wsgiapm.aggregate.instance import Instance, observe
+from wsgiapm.aggregate.owner import owner_lives
 from wsgiapm.aggregate.projection import project
 from wsgiapm.aggregate.resource import Resource
+from wsgiapm.aggregate.segment import HIGH_BITS, read_chunks
+from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.aggregate.snapshot import Snapshot
 from wsgiapm.errors import SharedDirectoryError
 
-_HIGH_BITS = int.from_bytes(b"\0\0\0\0\0\0\0\x80" * layout.CHUNK_CELLS, "little")
 _ALL_BITS = (1 << layout.CHUNK_BYTES * 8) - 1
-_READS_AT_MOST = 3
+_LANES = 2**64 - 1
+_READS_AT_MOST = 5
 
 
 class Worker(NamedTuple):
-    """One segment as a reader sees it: its requests in flight if it lives, those it was killed in if not."""
+    """One segment as a reader sees it: its requests in flight if it lives, what was left of them if not."""
 
     number: int
     live: bool
     header: memoryview[int]
     running: list[Row]
     aborted: list[Aborted]
-    settled: int
+    ended: list[Ended]
+    finished: int
 
 
 class Totals(NamedTuple):
@@ -52,53 +56,70 @@ class _Image(NamedTuple):
     chunks: list[int]
 
 
-def _read_image(
-    index: Index, kinds: list[int], number: int, read: Callable[[int, int], bytes], *, live: bool
-) -> _Image | None:
-    """Read a whole segment with chunks of these kinds; None when a cell is impossible."""
-    size = layout.segment_size(len(kinds))
+class _Plan(NamedTuple):
+    """What of the catalogue every segment is read by: the kinds of its chunks, and which cells count transactions."""
+
+    catalogue: Catalogue
+    kinds: list[int]
+    transactions: list[int]
+
+
+def _make_plan(catalogue: Catalogue) -> _Plan:
+    kinds = catalogue.chunks[:]  # another thread may be adding to them
+    mask = bytearray(len(kinds) * layout.CHUNK_BYTES)
+    end = layout.FIRST_CELL + len(mask) // layout.WORD
+    for series in catalogue.series[:]:
+        if series.kind == layout.TRANSACTIONS:
+            for number, blocks in list(series.blocks.items()):
+                cells = catalogue.tables[number]
+                for first, size, position in zip(cells.first, cells.sizes, blocks, strict=True):
+                    if position and position + first + size <= end:
+                        start = (position + first - layout.FIRST_CELL) * layout.WORD
+                        mask[start : start + size * layout.WORD] = b"\xff" * size * layout.WORD
+    return _Plan(catalogue, kinds, read_chunks(bytes(mask), kinds))
+
+
+def _read_image(plan: _Plan, number: int, read: Callable[[int, int], bytes], *, live: bool) -> _Image | None:
+    """Read a whole segment; None when a cell is impossible."""
+    size = layout.segment_size(len(plan.kinds))
     data = read(size, 0).ljust(size, b"\0")
     words = memoryview(data).cast("Q")
-    starts = range(layout.CELLS_OFFSET, size, layout.CHUNK_BYTES)
-    chunks = [
-        int.from_bytes(data[start : start + layout.CHUNK_BYTES], "little") if kind == layout.INTEGERS else 0
-        for start, kind in zip(starts, kinds, strict=True)
-    ]
-    if any(chunk & _HIGH_BITS for chunk in chunks):
+    chunks = read_chunks(memoryview(data)[layout.CELLS_OFFSET :], plan.kinds)
+    if any(chunk & HIGH_BITS for chunk in chunks):
         return None
-    running = read_rows(words) if live else []
-    aborted = [] if live else find_aborted(index, words)
-    settled = aborted_before(index.series[:], words)
-    return _Image(Worker(number, live, words[: layout.FIRST_ROW], running, aborted, settled), chunks)
+    running = [row for row in read_rows(words) if not row.ended] if live else []
+    left = Left([], []) if live else find_left(plan.catalogue, words)
+    # The sum of all 64-bit lanes of a big integer: what remains when it is divided by 2**64 - 1.
+    finished = sum((chunk & mask) % _LANES for chunk, mask in zip(chunks, plan.transactions, strict=True))
+    worker = Worker(number, live, words[: layout.FIRST_ROW], running, left.aborted, left.ended, finished)
+    return _Image(worker, chunks)
 
 
-def _read_file(index: Index, kinds: list[int], directory: SharedDirectory, number: int, own: int) -> _Image | None:
-    descriptor = directory.open(layout.segment_name(number))
+def _read_file(plan: _Plan, directory: SharedDirectory, number: int) -> _Image | None:
+    file = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
     try:
 
-        def read(size: int, offset: int) -> bytes:
-            return os.pread(descriptor, size, offset)
-
-        def state() -> tuple[bool, bytes]:
-            live = number == own or segment_is_live(directory, number)
-            return live, read(layout.WORD, layout.CLAIMS * layout.WORD)
+        def state() -> tuple[bool, int]:
+            header = file.read(layout.PAGE, 0).ljust(layout.PAGE, b"\0")
+            words = memoryview(header).cast("Q")
+            live = segment_is_live(directory, number) or owner_lives(words)
+            return live, words[layout.SETTLEMENTS]
 
         for _ in range(_READS_AT_MOST):
-            before = state()
-            image = _read_image(index, kinds, number, read, live=before[0])
-            if state() == before:
+            before = live, settlements = state()
+            settling = settlements % 2 == 1
+            image = _read_image(plan, number, file.read, live=live and not settling)
+            if state() == before and not settling:
                 break
         return image
     finally:
-        os.close(descriptor)
+        file.close()
 
 
-def _images(
-    index: Index, kinds: list[int], directory: SharedDirectory, own: int
-) -> Iterator[tuple[int, _Image | None]]:
+def _images(plan: _Plan, directory: SharedDirectory) -> Iterator[tuple[int, _Image | None]]:
     for number in directory.segments():
         try:
-            yield number, _read_file(index, kinds, directory, number, own)
+            yield number, _read_file(plan, directory, number)
         except (OSError, SharedDirectoryError):  # noqa: PERF203
             yield number, None
 
@@ -117,10 +138,10 @@ def _add(chunks: int, images: Iterable[tuple[int, _Image | None]]) -> Totals:
     return Totals(memoryview(data).cast("Q"), workers, damaged)
 
 
-def add_up(index: Index, directory: SharedDirectory, own: int = -1) -> Totals:
-    """Return the sum of all segments of a directory. `own` is the number of the segment this process counts in."""
-    kinds = index.chunks[:]  # another thread may be adding to them
-    return _add(len(kinds), _images(index, kinds, directory, own))
+def add_up(catalogue: Catalogue, directory: SharedDirectory) -> Totals:
+    """Return the sum of all segments of a directory."""
+    plan = _make_plan(catalogue)
+    return _add(len(plan.kinds), _images(plan, directory))
 
 
 def add_up_alone(instance: Instance) -> Totals:
@@ -129,18 +150,15 @@ def add_up_alone(instance: Instance) -> Totals:
     def read(size: int, offset: int) -> bytes:
         return bytes(instance.segment.cells.cast("B")[offset : offset + size])
 
-    kinds = instance.index.chunks[:]
-    return _add(len(kinds), [(0, _read_image(instance.index, kinds, 0, read, live=True))])
+    plan = _make_plan(instance.index)
+    return _add(len(plan.kinds), [(0, _read_image(plan, 0, read, live=True))])
 
 
 def take_snapshot(instance: Instance, resource: Resource) -> Snapshot:
     """Return the merged truth as the process with this instance sees it."""
     index, header = instance.index, instance.header
     index.refresh()
-    if instance.directory is None:
-        totals = add_up_alone(instance)
-    else:
-        totals = add_up(index, instance.directory, instance.segment.number)
+    totals = add_up_alone(instance) if instance.directory is None else add_up(index, instance.directory)
     families = project(index, totals.cells, totals.workers)
     return Snapshot(resource.attributes(header), header.created, clock.time_ns(), families)
 
@@ -150,4 +168,11 @@ def merge(path: str, resource: Resource | None = None) -> Snapshot:
 
     Nothing is changed there. Raises `SharedDirectoryError` when it cannot be read.
     """
-    return take_snapshot(observe(path), resource or Resource())
+    instance = observe(path)
+    try:
+        return take_snapshot(instance, resource or Resource())
+    except OSError as error:
+        msg = f"shared directory {path} cannot be read: {error}"
+        raise SharedDirectoryError(msg) from error
+    finally:
+        instance.close()

@@ -7,20 +7,23 @@ disagree.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from wsgiapm.aggregate import layout, schema
-from wsgiapm.aggregate.adoption import Aborted
+from wsgiapm.aggregate.adoption import Aborted, Ended
+from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.aggregate.histogram import OVERFLOW, Table
 from wsgiapm.aggregate.in_flight import Row
-from wsgiapm.aggregate.index import Index, Series
 from wsgiapm.aggregate.layout import FIRST_CELL
 from wsgiapm.aggregate.snapshot import Attributes, Family, HistogramPoint, NumberPoint
 
 _SECOND = 1_000_000_000
 _FRUSTRATED = 4
+_UNKNOWN_METRIC = schema.Metric("1", layout.COUNTER, 1, "A counter of a later version.")
 
 
 class Worker(Protocol):
@@ -47,43 +50,42 @@ class Worker(Protocol):
         """What it was killed in, as far as nobody has counted it yet."""
 
     @property
-    def settled(self) -> int:
-        """How many transactions of its segment have been counted as aborted."""
+    def ended(self) -> list[Ended]:
+        """What had ended when it was killed, as far as nobody has counted it yet."""
+
+    @property
+    def finished(self) -> int:
+        """How many transactions its segment has finished."""
 
 
-Counts = dict[int, int]
+# Apdex T of the table, upper bound of the cell, and how many are in it.
+_Observed = tuple[int, int, int]
 
 
-def _read_cells(cells: Sequence[int], cell_table: Table, blocks: list[int]) -> Iterator[tuple[int, int]]:
-    """Yield upper bound and count of each cell that is not empty, ascending."""
-    uppers, end = cell_table.uppers, FIRST_CELL + len(cells)
-    for octave, position in enumerate(blocks):
-        first = cell_table.first[octave]
-        start = position + first
-        if position and start + cell_table.sizes[octave] <= end:
-            for i, count in enumerate(cells[start - FIRST_CELL : start - FIRST_CELL + cell_table.sizes[octave]], first):
-                if count:
-                    yield (uppers[i] if i < len(uppers) else OVERFLOW), count
+@dataclass(slots=True)
+class _Observations:
+    """All observations of one histogram; `total` is their sum in nanoseconds."""
 
+    attributes: Attributes
+    total: int = 0
+    observed: list[_Observed] = field(default_factory=list)
 
-def _histogram(index: Index, series: Series, cells: Sequence[int]) -> HistogramPoint | None:
-    counts: Counts = defaultdict(int)
-    for number, blocks in list(series.blocks.items()):
-        for upper, count in _read_cells(cells, index.tables[number], blocks):
+    def point(self) -> HistogramPoint | None:
+        """Return the histogram, None when nothing was observed."""
+        counts: dict[int, int] = defaultdict(int)
+        for _, upper, count in self.observed:
             counts[upper] += count
-    if not counts:
-        return None
-    total = cells[series.head - FIRST_CELL] / _SECOND
-    ordered = tuple(sorted(counts.items()))
-    return HistogramPoint(series.attributes, sum(counts.values()), total, ordered)
+        if not counts:
+            return None
+        return HistogramPoint(
+            self.attributes, sum(counts.values()), self.total / _SECOND, tuple(sorted(counts.items()))
+        )
 
-
-def _zones(index: Index, series: Series, cells: Sequence[int], zones: dict[str, int]) -> None:
-    frustrated = any(name == schema.ERROR for name, _ in series.attributes)
-    for number, blocks in list(series.blocks.items()):
-        apdex_t = index.tables[number].apdex_t
-        for upper, count in _read_cells(cells, index.tables[number], blocks):
-            if frustrated or upper > _FRUSTRATED * apdex_t:
+    def add_zones(self, zones: dict[str, int]) -> None:
+        """Add them to the Apdex zones; errors are frustrated."""
+        failed = any(name == schema.ERROR for name, _ in self.attributes)
+        for apdex_t, upper, count in self.observed:
+            if failed or upper > _FRUSTRATED * apdex_t:
                 zones["frustrated"] += count
             elif upper > apdex_t:
                 zones["tolerating"] += count
@@ -91,14 +93,52 @@ def _zones(index: Index, series: Series, cells: Sequence[int], zones: dict[str, 
                 zones["satisfied"] += count
 
 
-def _route(series: Series) -> str:
-    return str(next((value for name, value in series.attributes if name == schema.ROUTE), schema.UNKNOWN))
+def _upper(cell_table: Table, cell: int) -> int:
+    return cell_table.uppers[cell] if cell < len(cell_table.uppers) else OVERFLOW
+
+
+def _read_cells(cells: Sequence[int], cell_table: Table, blocks: list[int]) -> Iterator[_Observed]:
+    """Yield the cells that are not empty, ascending."""
+    end = FIRST_CELL + len(cells)
+    for octave, position in enumerate(blocks):
+        first, size = cell_table.first[octave], cell_table.sizes[octave]
+        start = position + first
+        if position and start + size <= end:
+            for cell, count in enumerate(cells[start - FIRST_CELL : start - FIRST_CELL + size], first):
+                if count:
+                    yield cell_table.apdex_t, _upper(cell_table, cell), count
+
+
+def _observations(index: Catalogue, series: Series, cells: Sequence[int]) -> _Observations:
+    observations = _Observations(series.attributes, cells[series.head - FIRST_CELL])
+    for number, blocks in list(series.blocks.items()):
+        observations.observed += _read_cells(cells, index.tables[number], blocks)
+    return observations
+
+
+def _read_requests(
+    index: Catalogue, cells: Sequence[int], requests: list[Series], workers: Sequence[Worker]
+) -> list[_Observations]:
+    by_attributes = {series.attributes: _observations(index, series, cells) for series in requests}
+    for worker in workers:
+        for route, row in ((ended.route, ended.row) for ended in worker.ended):
+            attributes = schema.request_attributes(route, row.status, row.method, row.scheme, row.error)
+            observations = by_attributes.setdefault(attributes, _Observations(attributes))
+            cell_table = index.tables[-1]
+            upper = _upper(cell_table, bisect_left(cell_table.uppers, row.duration))
+            observations.total += row.duration
+            observations.observed.append((cell_table.apdex_t, upper, 1))
+    return list(by_attributes.values())
+
+
+def _route(attributes: Attributes) -> str:
+    return str(next((value for name, value in attributes if name == schema.ROUTE), schema.UNKNOWN))
 
 
 def _by_route(series: list[Series], cells: Sequence[int], head: int) -> dict[str, int]:
     sums: dict[str, int] = defaultdict(int)
     for one in series:
-        sums[_route(one)] += cells[one.head + head - FIRST_CELL]
+        sums[_route(one.attributes)] += cells[one.head + head - FIRST_CELL]
     return sums
 
 
@@ -107,16 +147,21 @@ def _sum_family(name: str, unit: str, description: str, values: dict[Attributes,
     return Family(name, unit, description, "sum", points)
 
 
-def _requests(index: Index, cells: Sequence[int], every: list[Series]) -> Iterator[Family]:
+def _histogram_family(name: str, every: Iterable[_Observations]) -> Family:
+    definition = schema.METRICS[name]
+    points = tuple(point for point in (observations.point() for observations in every) if point is not None)
+    return Family(name, definition.unit, definition.description, "histogram", points, definition.bounds)
+
+
+def _requests(
+    index: Catalogue, cells: Sequence[int], every: list[Series], workers: Sequence[Worker]
+) -> Iterator[Family]:
     requests = [s for s in every if s.metric == schema.REQUEST_DURATION]
-    definition = schema.METRICS[schema.REQUEST_DURATION]
-    points = tuple(p for p in (_histogram(index, s, cells) for s in requests) if p is not None)
-    yield Family(
-        schema.REQUEST_DURATION, definition.unit, definition.description, "histogram", points, definition.bounds
-    )
+    observed = _read_requests(index, cells, requests, workers)
+    yield _histogram_family(schema.REQUEST_DURATION, observed)
     zones: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("satisfied", "tolerating", "frustrated"), 0))
-    for series in requests:
-        _zones(index, series, cells, zones[_route(series)])
+    for observations in observed:
+        observations.add_zones(zones[_route(observations.attributes)])
     yield _sum_family(
         schema.APDEX_REQUESTS,
         "{request}",
@@ -142,22 +187,20 @@ def _counters(cells: Sequence[int], every: list[Series], workers: Sequence[Worke
     values: dict[str, dict[Attributes, int | float]] = {schema.ABORTED_REQUESTS: {}, schema.DROPPED: {}}
     for series in every:
         if series.kind == layout.COUNTER:
-            values[series.metric][series.attributes] = cells[series.head - FIRST_CELL]
+            values.setdefault(series.metric, {})[series.attributes] = cells[series.head - FIRST_CELL]
     aborted = values[schema.ABORTED_REQUESTS]
     for worker in workers:
         for entry in worker.aborted:
             key: Attributes = ((schema.ROUTE, entry.route), ("reason", entry.reason))
             aborted[key] = aborted.get(key, 0) + entry.count
     for name, by_attributes in values.items():
-        definition = schema.METRICS[name]
+        definition = schema.METRICS.get(name, _UNKNOWN_METRIC)
         yield _sum_family(name, definition.unit, definition.description, by_attributes)
 
 
-def _queue(index: Index, cells: Sequence[int], every: list[Series]) -> Family:
-    found = (_histogram(index, s, cells) for s in every if s.metric == schema.QUEUE_TIME)
-    definition = schema.METRICS[schema.QUEUE_TIME]
-    points = tuple(p for p in found if p is not None)
-    return Family(schema.QUEUE_TIME, "s", definition.description, "histogram", points, definition.bounds)
+def _queue(index: Catalogue, cells: Sequence[int], every: list[Series]) -> Family:
+    queue = (_observations(index, s, cells) for s in every if s.metric == schema.QUEUE_TIME)
+    return _histogram_family(schema.QUEUE_TIME, queue)
 
 
 def _active(workers: Sequence[Worker]) -> Family:
@@ -173,18 +216,11 @@ def _active(workers: Sequence[Worker]) -> Family:
     return Family(schema.ACTIVE_REQUESTS, "{request}", "Requests that are running now.", "updown", points)
 
 
-def _finished(worker: Worker) -> int:
-    if worker.live:
-        return worker.header[layout.FINISHED]
-    unsettled = sum(entry.count for entry in worker.aborted)
-    return max(worker.header[layout.BEGUN] - unsettled - worker.settled, 0)
-
-
 def _workers(workers: Sequence[Worker]) -> Iterator[Family]:
     def key(worker: Worker) -> Attributes:
         return (("worker", worker.number),)
 
-    requests = {key(w): _finished(w) for w in workers}
+    requests = {key(w): w.finished + len(w.ended) for w in workers}
     yield _sum_family(schema.WORKER_REQUESTS, "{request}", "Requests a worker has finished.", {**requests})
     yield _sum_family(
         schema.WORKER_CPU_TIME,
@@ -200,14 +236,14 @@ def _workers(workers: Sequence[Worker]) -> Iterator[Family]:
     yield Family(schema.WORKER_MEMORY, "By", "Resident memory of a worker.", "gauge", memory)
 
 
-def project(index: Index, cells: Sequence[int], workers: Sequence[Worker]) -> tuple[Family, ...]:
+def project(index: Catalogue, cells: Sequence[int], workers: Sequence[Worker]) -> tuple[Family, ...]:
     """Return all metric families of an instance; `cells` are the merged cells from chunk 0 on."""
     end = FIRST_CELL + len(cells)
     every = [s for s in index.series[:] if s.head + s.head_cells <= end]
     thresholds = index.tables[-1:]
     threshold = tuple(NumberPoint((), t.apdex_t / _SECOND) for t in thresholds)
     return (
-        *_requests(index, cells, every),
+        *_requests(index, cells, every, workers),
         _queue(index, cells, every),
         _active(workers),
         *_counters(cells, every, workers),

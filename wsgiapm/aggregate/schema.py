@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from wsgiapm.aggregate.histogram import HTTP_BOUNDS
 from wsgiapm.aggregate.layout import COUNTER, HISTOGRAM, TRANSACTIONS
+from wsgiapm.aggregate.snapshot import Attributes
 
 REQUEST_DURATION = "http.server.request.duration"
 ACTIVE_REQUESTS = "http.server.active_requests"
@@ -59,3 +60,18 @@ METRICS = {
     ABORTED_REQUESTS: Metric("{request}", COUNTER, 1, "Requests that were running when their worker died."),
     DROPPED: Metric("{item}", COUNTER, 1, "What the agent could not keep, and why."),
 }
+
+
+def request_attributes(route: str, status: int | None, method: str, scheme: str, error: str | None) -> Attributes:
+    """Return the attributes of a request's series; `error` is None when it went well."""
+    values = {ERROR: error, METHOD: method, ROUTE: route, STATUS: status, SCHEME: scheme}
+    return tuple(sorted((name, value) for name, value in values.items() if value is not None))
+
+
+def aborted_attributes(route: str, reason: str) -> Attributes:
+    """Return the attributes of `wsgiapm.aborted_requests`."""
+    return ((ROUTE, route), ("reason", reason))
+
+
+OTHER_REQUESTS: Attributes = ((METHOD, OTHER_METHOD), (ROUTE, OTHER))
+OTHER_ERRORS: Attributes = ((ERROR, "_OTHER"), *OTHER_REQUESTS)

@@ -6,12 +6,18 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+from collections.abc import Sequence
 from typing import Protocol
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.directory import SharedDirectory, lock_segment
+from wsgiapm.aggregate.owner import owner_lives, pid_namespace, start_ticks
+from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.errors import SharedDirectoryError
+
+HIGH_BITS = int.from_bytes(b"\0\0\0\0\0\0\0\x80" * layout.CHUNK_CELLS, "little")
+"""The highest bit of every cell of a chunk: where one is set, the file is damaged."""
 
 
 class Memory(Protocol):
@@ -20,23 +26,29 @@ class Memory(Protocol):
     def map(self, size: int) -> mmap.mmap:
         """Return a mapping of at least `size` bytes; raises OSError when there is no room."""
 
+    def close(self) -> None:
+        """Let go of what is no longer needed once nothing grows any more."""
+
 
 class FileMemory:
     """A file, allocated before it is mapped, so that a full file system is an error and never a SIGBUS."""
 
-    def __init__(self, descriptor: int) -> None:
-        """Take over `descriptor`."""
-        self._descriptor = descriptor
+    def __init__(self, file: SharedFile) -> None:
+        """Take over `file`."""
+        self._file = file
+        self._allocated = 0
 
     def map(self, size: int) -> mmap.mmap:
         """See `Memory`."""
-        present = os.fstat(self._descriptor).st_size
-        if present < size:
-            os.posix_fallocate(self._descriptor, 0, size)
-        else:
-            # What is there was allocated when it was made, unless somebody made the file sparse behind our back.
-            os.posix_fallocate(self._descriptor, 0, present)
-        return mmap.mmap(self._descriptor, max(size, present))
+        size = max(size, self._file.size)
+        # What is there was allocated when it was made, unless somebody made the file sparse behind our back.
+        self._file.allocate(self._allocated, size - self._allocated)
+        self._allocated = size
+        return mmap.mmap(self._file.descriptor, size)
+
+    def close(self) -> None:
+        """See `Memory`."""
+        self._file.close()
 
 
 class PrivateMemory:
@@ -52,30 +64,48 @@ class PrivateMemory:
             raise OSError(errno.ENOSPC, "the private counters are full")
         return self._mapping
 
+    def close(self) -> None:
+        """See `Memory`."""
+
 
 class Segment:
     """The words this process counts in.
 
     `cells` are all words of the segment, header and rows included; `floats` the same memory as float64. Both are
-    replaced when the segment grows; the old ones stay valid and show the same memory (in a file).
+    replaced when the segment grows; the old ones stay valid and show the same memory.
     """
 
     def __init__(self, number: int, memory: Memory, chunks: int) -> None:
         """Map `memory` with room for `chunks`; raises OSError when there is none."""
         self.number = number
         self._memory = memory
+        # Never unmapped: an mmap closes a descriptor of its own in the end, which by then may be somebody else's.
+        self._mappings: list[mmap.mmap] = []
         self.chunks = 0
         self.cover(chunks)
 
     def cover(self, chunks: int) -> None:
         """Make sure that the cells of this many chunks can be used; raises OSError when there is no room."""
         if chunks > self.chunks or not self.chunks:
-            mapping = self._memory.map(layout.segment_size(max(chunks, 1)))
-            whole = memoryview(mapping)
-            usable = len(whole) - len(whole) % layout.WORD
-            self.cells = whole[:usable].cast("Q")
-            self.floats = whole[:usable].cast("d")
-            self.chunks = (len(whole) - layout.CELLS_OFFSET) // layout.CHUNK_BYTES
+            self._use(self._memory.map(layout.segment_size(max(chunks, 1))))
+
+    def _use(self, mapping: mmap.mmap) -> None:
+        self._mappings.append(mapping)
+        whole = memoryview(mapping)
+        usable = len(whole) - len(whole) % layout.WORD
+        self.cells = whole[:usable].cast("Q")
+        self.floats = whole[:usable].cast("d")
+        self.chunks = (len(whole) - layout.CELLS_OFFSET) // layout.CHUNK_BYTES
+
+    def leave(self) -> None:
+        """In the child of a fork: from now on count in memory that nobody reads, for the segment is the parent's."""
+        self._memory.close()
+        self._memory = PrivateMemory(len(self.cells) * layout.WORD)
+        self._use(self._memory.map(0))
+
+    def close(self) -> None:
+        """Close the file; the cells stay usable but cannot grow."""
+        self._memory.close()
 
     def claim(self, epoch: bytes) -> None:
         """Write this process's name into the header; the first words of a new file last, so that they mean it is whole."""
@@ -85,7 +115,7 @@ class Segment:
         cells[layout.PID_NAMESPACE] = pid_namespace()
         cells[layout.CLAIMED_MONOTONIC] = clock.monotonic_ns()
         cells[layout.CLAIMED_WALL] = clock.time_ns()
-        cells[layout.CLAIMS] += 1
+        cells[layout.SETTLEMENTS] += 2
         for word in (layout.TIMED_OUT, layout.RESIDENT_MEMORY, layout.THREADS, layout.OPEN_FILES, layout.LAST_HARVEST):
             cells[word] = 0
         start = layout.SEGMENT_START.pack(layout.SEGMENT_MAGIC, layout.VERSION, epoch, self.number)
@@ -93,51 +123,72 @@ class Segment:
         for i in reversed(range(len(words))):
             cells[i] = words[i]
 
-    def belongs_to(self, epoch: bytes) -> bool:
-        """Tell whether the header is new or names this epoch and format."""
+    def belongs_to(self, epoch: bytes, kinds: Sequence[int]) -> bool:
+        """Tell whether the header is new or names this epoch and format, and no cell is impossible."""
+        chunks = self.cells[layout.FIRST_CELL :].cast("B")
+        if any(chunk & HIGH_BITS for chunk in read_chunks(chunks, kinds)):
+            return False
         start = self.cells[: layout.SEGMENT_START.size // layout.WORD].tobytes()
         if not any(start[: layout.WORD]):
             return not self.cells[layout.BEGUN]
         return start == layout.SEGMENT_START.pack(layout.SEGMENT_MAGIC, layout.VERSION, epoch, self.number)
 
 
-def start_ticks() -> int:
-    """Return when this process started, in clock ticks since boot, or 0 where the system does not say."""
-    try:
-        with open("/proc/self/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return 0
+def read_chunks(data: bytes | memoryview[int], kinds: Sequence[int]) -> list[int]:
+    """Return the chunks of a segment's cells as big integers; 0 for those that do not hold integers."""
+    starts = range(0, len(kinds) * layout.CHUNK_BYTES, layout.CHUNK_BYTES)
+    return [
+        int.from_bytes(data[start : start + layout.CHUNK_BYTES], "little") if kind == layout.INTEGERS else 0
+        for start, kind in zip(starts, kinds, strict=True)
+    ]
 
 
-def pid_namespace() -> int:
-    """Return the inode of this process's pid namespace, or 0."""
-    try:
-        return os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        return 0
+def open_segment(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int]) -> Segment:
+    """Lock and map the first segment that nobody uses; its contents are as they were left.
 
-
-def open_segment(directory: SharedDirectory, epoch: bytes, chunks: int, first: int = 0) -> Segment | None:
-    """Lock and map the first segment from number `first` on that nobody uses; its contents are as they were left.
-
-    Returns None when all are in use. Raises OSError when there is no room. A file that is not a segment of this epoch
-    is set aside under the name damaged-N.
+    `kinds` are those of the chunks there are. Raises OSError when there is no room, and
+    `SharedDirectoryError` when there are as many processes as there can be.
+    A file that is no segment of this epoch, or a damaged one, is set aside under the name damaged-N.
     """
-    for number in range(first, layout.MAX_SEGMENTS):
-        if not lock_segment(directory, number):
-            continue
-        try:
-            segment = Segment(number, FileMemory(_open_file(directory, number)), chunks)
-            if not segment.belongs_to(epoch):
-                directory.rename(layout.segment_name(number), f"damaged-{number}")
-                segment = Segment(number, FileMemory(_open_file(directory, number)), chunks)
-        except (OSError, ValueError, SharedDirectoryError):
+    for number in range(layout.MAX_SEGMENTS):
+        segment = take_segment(directory, epoch, kinds, number)
+        if segment is not None:
+            return segment
+    msg = f"{directory.path} is in use by {layout.MAX_SEGMENTS} processes, the most it can have"
+    raise SharedDirectoryError(msg)
+
+
+def take_segment(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int], number: int) -> Segment | None:
+    """Lock and map one segment as `open_segment` does; None when it is in use, or cannot be one of ours."""
+    if not lock_segment(directory, number):
+        return None
+    segment = None
+    try:
+        segment = _map(directory, epoch, kinds, number)
+    except SharedDirectoryError:  # a stranger's file under that name: leave it alone
+        return None
+    finally:
+        if segment is None:
             directory.unlock(layout.SEGMENT_LOCKS + number)
-            raise
-        return segment
-    return None
+    return segment
 
 
-def _open_file(directory: SharedDirectory, number: int) -> int:
-    return directory.open(layout.segment_name(number), os.O_RDWR | os.O_CREAT)
+def _map(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int], number: int) -> Segment | None:
+    segment = _open(directory, len(kinds), number)
+    if owner_lives(segment.cells):
+        segment.close()
+        return None
+    if not segment.belongs_to(epoch, kinds):
+        segment.close()
+        directory.rename(layout.segment_name(number), f"damaged-{number}")
+        segment = _open(directory, len(kinds), number)
+    return segment
+
+
+def _open(directory: SharedDirectory, chunks: int, number: int) -> Segment:
+    file = SharedFile(directory, layout.segment_name(number), os.O_RDWR | os.O_CREAT)
+    try:
+        return Segment(number, FileMemory(file), chunks)
+    except (OSError, ValueError):
+        file.close()
+        raise
