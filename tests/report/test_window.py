@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,3 +58,23 @@ def test_every_window_is_covered_by_whole_slots(age, length, retention):
     assert window.step % window.tier == window.first % window.step == window.end % window.step == 0
     assert 1 <= len(window.slots) <= MOST_POINTS + 2
     assert window.minutes > 0
+
+
+@given(st.floats(0, 400 * DAY), st.floats(0.001, 40 * DAY))
+def test_the_pieces_of_a_window_are_the_window(age, length):
+    """They follow each other without gap or overlap, each made of whole rows of its tier, none finer than the window's."""
+    window = choose(NOW - age - length, NOW - age, TIERS, NOW)
+
+    pieces = window.pieces
+
+    assert pieces[0][1] == window.first
+    assert pieces[-1][2] == window.end
+    assert all(before[2] == after[1] for before, after in itertools.pairwise(pieces))
+    assert all(step >= window.tier and first % step == end % step == 0 and first < end for step, first, end in pieces)
+
+
+def test_a_recent_half_hour_is_read_from_few_rows():
+    """Ten-minute rows in the middle, finer ones only where the window begins and ends."""
+    rows = sum((end - first) // step for step, first, end in choose(NOW - 1800, NOW, TIERS, NOW).pieces)
+
+    assert rows < 40

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -101,19 +101,19 @@ class Source:
         self._attributes: dict[str, dict[int, Attributes]] = {}
 
     def amounts(self, metric: str, *, by_slot: bool = False, by_series: bool = False) -> list[Amount]:
-        """Return the sums of a metric."""
+        """Return the sums of a metric; those of one series or slot may be in several rows."""
         step = self.window.step if by_slot else 0
         rows: list[Amount] = []
-        for app in self.apps:
-            rows += self._reader.amounts(self._selection(app, metric), step=step, by_series=by_series)
+        for selection in self._selections(metric, by_slot=by_slot):
+            rows += self._reader.amounts(selection, step=step, by_series=by_series)
         return rows
 
     def cells(self, metric: str, *, by_slot: bool = False, by_series: bool = False) -> list[CellCount]:
-        """Return the histogram of a metric."""
+        """Return the histogram of a metric; one cell may be in several rows."""
         step = self.window.step if by_slot else 0
         rows: list[CellCount] = []
-        for app in self.apps:
-            rows += self._reader.cells(self._selection(app, metric), step=step, by_series=by_series)
+        for selection in self._selections(metric, by_slot=by_slot):
+            rows += self._reader.cells(selection, step=step, by_series=by_series)
         return rows
 
     def attributes(self, metric: str, series: int) -> Attributes:
@@ -128,14 +128,17 @@ class Source:
     def latest(self, metric: str) -> float | None:
         """Return the newest value of a gauge of the whole app within the window."""
         rows: list[Amount] = []
-        for app in self.apps:
-            selection = self._selection(app, metric)._replace(scope=None)
-            rows += self._reader.amounts(selection, step=self.window.tier, by_series=False)
+        for selection in self._selections(metric, by_slot=True):
+            everywhere = selection._replace(scope=None)
+            rows += self._reader.amounts(everywhere, step=self.window.tier, by_series=False)
         return max(rows, key=attrgetter("slot")).last if rows else None
 
-    def _selection(self, app: App, metric: str) -> Selection:
+    def _selections(self, metric: str, *, by_slot: bool) -> Iterator[Selection]:
         window = self.window
-        return Selection(app.id, metric, self._transaction, window.tier, window.first, window.end)
+        pieces = [(window.tier, window.first, window.end)] if by_slot else window.pieces
+        for app in self.apps:
+            for piece in pieces:
+                yield Selection(app.id, metric, self._transaction, *piece)
 
 
 def bad_parameter(name: str, message: str) -> falcon.HTTPBadRequest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from wsgiapm.store.model import DAY, Tier
+from wsgiapm.store.model import DAY, STEPS, Tier
 
 MOST_POINTS = 240
 _STEPS = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, DAY)
@@ -29,6 +29,14 @@ class Window(NamedTuple):
     def slots(self) -> range:
         """Where each slot begins."""
         return range(self.first, self.end, self.step)
+
+    @property
+    def pieces(self) -> list[tuple[int, int, int]]:
+        """The fewest rows that make up the whole: (tier, first, end), coarse in the middle and fine at the edges.
+
+        All tiers hold the same, so the sum is that of the slots.
+        """
+        return _cover(self.first, self.end, [step for step in reversed(STEPS) if step >= self.tier])
 
     @property
     def minutes(self) -> float:
@@ -53,6 +61,16 @@ def choose(start: float, stop: float, tiers: Sequence[Tier], now: float) -> Wind
     # The slot that ``stop`` lies in is read as well, also if it begins just there: what happens now is in it.
     end = int(stop) - int(stop) % step + step
     return Window(start, stop, first, end, step, tier)
+
+
+def _cover(first: int, end: int, steps: Sequence[int]) -> list[tuple[int, int, int]]:
+    if first >= end:
+        return []
+    step, *finer = steps
+    inner, outer = -(-first // step) * step, end // step * step
+    if inner >= outer:
+        return _cover(first, end, finer)
+    return [*_cover(first, inner, finer), (step, inner, outer), *_cover(outer, end, finer)]
 
 
 def _nice_step(least: float) -> int:
