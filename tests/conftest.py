@@ -41,6 +41,7 @@ BEYOND_UNIT = (
     "test_architecture.py",
     "test_build.py",
     "test_demo.py",
+    "test_deploy.py",
 )
 
 # What a started process keeps of our environment; everything else is given to it by the test.
