@@ -151,7 +151,7 @@ def main() -> int:
         except KeyboardInterrupt:
             print("\nstopping")
             status = 0 if arguments.seconds is None else 1
-        except ProgramError as error:
+        except (ProgramError, subprocess.CalledProcessError, OSError) as error:
             print(error, file=sys.stderr)
             status = 1
         left = survivors(directory)
