@@ -17,7 +17,7 @@ from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.histogram import nanoseconds
 from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.index_file import Identity
-from wsgiapm.aggregate.instance import BusyError, Instance, alone, join
+from wsgiapm.aggregate.instance import BusyError, Instance, alone, join, observe
 from wsgiapm.config import Resolved, Settings, resolve, shared_directory
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.harvest import Harvester, report_aborted
@@ -29,7 +29,7 @@ from wsgiapm.special_paths import find_special
 # A fifth of a second in all, and only when a process starts.
 _ATTEMPTS = 40
 _PAUSE = 0.005
-_NO_ROOM = (OSError, IndexFullError)
+_UNUSABLE = (OSError, ValueError, IndexFullError)
 _Result = TypeVar("_Result")
 
 
@@ -43,18 +43,19 @@ class Agent:
         self.recorder: Recorder | None = None
         self.failures = 0
         self._harvester: Harvester | None = None
-        self._lock = native.allocate_lock()
         self._stopped = False
+        self._given_up = False
 
     def start(self) -> Recorder | None:
         """Return the recorder, joining the instance first if need be; None when that is impossible."""
-        if self._stopped or not self.settings.enabled:
+        if self._stopped or self._given_up or not self.settings.enabled:
             return None
-        with self._lock:
-            if self.recorder is None:
+        with _process.lock:
+            if self.recorder is None and not self._stopped:
                 try:
                     self._start()
                 except Exception:  # a gate
+                    self._given_up = True
                     self.failed()
             return self.recorder
 
@@ -63,9 +64,12 @@ class Agent:
         log.configure(settings.log_file or None, settings.log_level)
         for problem in self.problems:
             log.error("setting %s: %s", problem.name, problem.message)
+        try:
+            install(settings.disabled_instruments, self.failed)
+        except Exception:  # a gate
+            self.failed()
         instance = self._join()
         recorder = Recorder(instance, max_series=settings.max_series, error_status=settings.error_status)
-        install(settings.disabled_instruments, self.failed)
         self._harvester = Harvester(instance, settings, recorder)
         self.recorder = recorder
         if settings.harvest_mode == "thread":
@@ -85,7 +89,7 @@ class Agent:
             reason = f"{path} is being written by a process that does not move on"
         except SharedDirectoryError as error:
             reason = str(error)
-        except _NO_ROOM as error:
+        except _UNUSABLE as error:
             reason = f"{path} has no room or cannot be written ({str(error) or 'see shared_max_bytes'})"
         log.error("%s; this process counts on its own until it is restarted", reason)
         instance = alone(identity, settings.shared_max_bytes)
@@ -103,15 +107,24 @@ class Agent:
         log.once(f"agent {where} {type(error)}", "ERROR", "internal error at %s, please report it: %r", where, error)
 
     def stop(self) -> None:
-        """End the harvest thread and write the last gauges; what was counted stays in the shared directory."""
-        with self._lock:
+        """Stop for good: requests that have begun are still counted, new ones are not."""
+        with _process.lock:
             self._stopped = True
-            if self._harvester is not None:
-                self._harvester.stop()
-                try:
-                    self._harvester.refresh()
-                except Exception:  # a gate
-                    self.failed()
+            self._end()
+            self.recorder = None
+
+    def end(self) -> None:
+        """Write the last gauges of a process that is about to end; what still runs or comes is still counted."""
+        with _process.lock:
+            self._end()
+
+    def _end(self) -> None:
+        if self._harvester is not None:
+            self._harvester.stop()
+            try:
+                self._harvester.refresh()
+            except Exception:  # a gate
+                self.failed()
 
     def note_timeout(self) -> None:
         """Note that the server ends this process because a request took too long."""
@@ -119,10 +132,15 @@ class Agent:
             self.recorder.cells[layout.TIMED_OUT] = 1
 
     def forget(self) -> None:
-        """In a forked child: let go of what belongs to the parent."""
-        self.recorder = None
+        """In a forked child: let go of what belongs to the parent, which goes on counting the requests it has begun."""
+        recorder, self.recorder = self.recorder, None
         self._harvester = None
-        self._lock = native.allocate_lock()
+        self._given_up = False
+        if recorder is not None:
+            try:
+                recorder.leave()
+            except Exception:  # a gate
+                self.failed()
 
 
 def _join_patiently(path: str, identity: Identity, budget: int, apdex_t: int) -> Instance:
@@ -142,22 +160,28 @@ def _retry(step: Callable[[], _Result]) -> _Result:
     return step()
 
 
-_agents: dict[Settings, Agent] = {}
+class _Process:
+    """What there is once in a process: its agents, and the lock under which they start and stop."""
+
+    def __init__(self) -> None:
+        self.agents: dict[Settings, Agent] = {}
+        self.lock = native.allocate_lock()
+
+    def agent_for(self, resolved: Resolved) -> Agent:
+        agent = self.agents.get(resolved.settings)
+        if agent is None:
+            agent = self.agents.setdefault(resolved.settings, Agent(resolved))
+        return agent
+
+    def begin_anew(self) -> None:
+        """In a forked child, where another thread of the parent may have held the lock."""
+        self.lock = native.allocate_lock()
+        for agent in self.agents.values():
+            agent.forget()
 
 
-def _agent_for(resolved: Resolved) -> Agent:
-    agent = _agents.get(resolved.settings)
-    if agent is None:
-        agent = _agents[resolved.settings] = Agent(resolved)
-    return agent
-
-
-def _after_fork_in_child() -> None:
-    for agent in _agents.values():
-        agent.forget()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
+_process = _Process()
+os.register_at_fork(after_in_child=_process.begin_anew)
 
 
 class APMMiddleware(Middleware):
@@ -168,15 +192,17 @@ class APMMiddleware(Middleware):
     """
 
     def __new__(cls, app: WSGIApp, **settings: object) -> Any:
-        """Return the app itself when the agent is disabled."""
-        if not resolve(settings).settings.enabled:
+        """Return the middleware, or the app itself when the agent is disabled."""
+        resolved = resolve(settings)
+        if not resolved.settings.enabled:
             return app
-        return super().__new__(cls)
+        middleware = super().__new__(cls)
+        agent = _process.agent_for(resolved)
+        Middleware.__init__(middleware, app, agent, find_special(app, agent.settings, agent))
+        return middleware
 
     def __init__(self, app: WSGIApp, **settings: object) -> None:
-        """See the class."""
-        agent = _agent_for(resolve(settings))
-        super().__init__(app, agent, find_special(app, agent.settings, agent))
+        """Do nothing: `app` may be a middleware itself, and is not to be made anew when it is returned as it is."""
 
 
 def start(**settings: object) -> None:
@@ -184,24 +210,77 @@ def start(**settings: object) -> None:
 
     Keywords are settings. Raises TypeError for one that is not.
     """
-    _agent_for(resolve(settings)).start()
+    _process.agent_for(resolve(settings)).start()
 
 
 def stop() -> None:
-    """Stop all agents of this process; nothing is recorded in it from now on."""
-    for agent in _agents.values():
+    """Stop all agents of this process, for good; requests that have begun are still counted, new ones are not."""
+    for agent in list(_process.agents.values()):
         agent.stop()
 
 
 def start_all() -> None:
     """Start the agents of all middlewares in this process, or the one of the plain settings if there are none."""
-    if not _agents:
-        _agent_for(resolve())
-    for agent in list(_agents.values()):
+    if not _process.agents:
+        _process.agent_for(resolve())
+    for agent in list(_process.agents.values()):
         agent.start()
+
+
+def end_all() -> None:
+    """Write the last gauges of this process, which is about to end."""
+    for agent in list(_process.agents.values()):
+        agent.end()
 
 
 def note_timeout() -> None:
     """See `Agent.note_timeout`."""
-    for agent in _agents.values():
+    for agent in list(_process.agents.values()):
         agent.note_timeout()
+
+
+def known_settings() -> list[Settings]:
+    """Return the settings of all middlewares in this process, or the plain ones if there are none."""
+    return list(_process.agents) or [resolve().settings]
+
+
+def harvest_last(seconds: float) -> None:
+    """Merge and upload once more, in a process that outlives the workers; takes at most so many seconds.
+
+    Only counters of this process's own user are read, and only where nobody else is harvesting them.
+    """
+    done = native.allocate_lock()
+    done.acquire()
+
+    def run() -> None:
+        try:
+            for settings in known_settings():
+                _harvest_last(settings)
+        except Exception as error:  # a gate
+            log.error("the last upload failed, please report it: %r", error)
+        finally:
+            done.release()
+
+    try:
+        native.start_thread(run)
+    except RuntimeError:  # no thread is to be had: the next start uploads what there is
+        return
+    done.acquire(timeout=seconds)
+
+
+def _harvest_last(settings: Settings) -> None:
+    if not settings.enabled or not settings.endpoint or settings.harvest_mode != "thread":
+        return
+    path = shared_directory(settings)
+    try:
+        if os.lstat(path).st_uid != os.geteuid():
+            return
+        instance = observe(path)
+    except (OSError, SharedDirectoryError):
+        return  # there is nothing to upload
+    harvester = Harvester(instance, settings, None)
+    try:
+        if harvester.leads():
+            harvester.run_once()
+    finally:
+        instance.close()

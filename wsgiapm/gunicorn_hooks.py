@@ -13,13 +13,16 @@ import os as _os
 from typing import Any as _Any
 
 from wsgiapm import log as _log
+from wsgiapm.agent import end_all as _end_all
+from wsgiapm.agent import harvest_last as _harvest_last
+from wsgiapm.agent import known_settings as _known_settings
 from wsgiapm.agent import note_timeout as _note_timeout
 from wsgiapm.agent import start_all as _start_all
-from wsgiapm.agent import stop as _stop
 from wsgiapm.aggregate.directory import create_directory as _create_directory
-from wsgiapm.config import resolve as _resolve
 from wsgiapm.config import shared_directory as _shared_directory
 from wsgiapm.errors import WsgiapmError as _WsgiapmError
+
+_LAST_HARVEST_SECONDS = 2.0
 
 
 def on_starting(server: _Any) -> None:
@@ -27,12 +30,12 @@ def on_starting(server: _Any) -> None:
     uid = server.cfg.uid
     if uid == _os.geteuid():
         return  # the workers can make it themselves
-    try:
-        settings = _resolve().settings
+    for settings in _known_settings():
         if settings.enabled:
-            _create_directory(_shared_directory(settings, uid), uid)
-    except (_WsgiapmError, OSError) as error:
-        _log.error("gunicorn on_starting: %s", error)
+            try:
+                _create_directory(_shared_directory(settings, uid), uid)
+            except (_WsgiapmError, OSError) as error:
+                _log.error("gunicorn on_starting: %s", error)
 
 
 def post_fork(server: _Any, worker: _Any) -> None:
@@ -50,8 +53,12 @@ def worker_abort(worker: _Any) -> None:
 
 
 def worker_exit(server: _Any, worker: _Any) -> None:
-    """In a worker that ends: write its last gauges. What it counted is in the shared directory already."""
-    _stop()
+    """In a worker that ends: write its last gauges. What it counted is in the shared directory already.
+
+    gunicorn also calls this in the master, for a worker that had ended before it could be signalled.
+    """
+    if worker.pid == _os.getpid():
+        _end_all()
 
 
 def child_exit(server: _Any, worker: _Any) -> None:
@@ -59,4 +66,5 @@ def child_exit(server: _Any, worker: _Any) -> None:
 
 
 def on_exit(server: _Any) -> None:
-    """In the master, before it ends: nothing yet is left to do, the counters stay for the next start."""
+    """In the master, before it ends: upload what the workers counted in their last seconds, in a moment or not at all."""
+    _harvest_last(_LAST_HARVEST_SECONDS)

@@ -7,24 +7,21 @@ Whatever goes wrong in the agent is swallowed here and counted (a gate): the app
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
+from contextvars import Token
 from typing import Any, Protocol
 
+from wsgiapm.aggregate.layout import TIMED_OUT
 from wsgiapm.clock import monotonic_ns
 from wsgiapm.queue_time import read_queue_time
 from wsgiapm.recorder import Recorder, method_and_scheme
+from wsgiapm.request import Environ, RequestTransaction, error_type
 from wsgiapm.transaction import CURRENT, Transaction
 
 KEY = "wsgiapm.transaction"
 
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
-Environ = dict[str, Any]
 WSGIApp = Callable[[Environ, Callable[..., Any]], Any]
-Headers = list[tuple[str, str]]
-
-_statuses: dict[str, int | None] = {}
-_STATUSES_AT_MOST = 500
-_DIGITS = 3
+_HEAD = (method_and_scheme("HEAD", "http"), method_and_scheme("HEAD", "https"))
+_UNKNOWN_LENGTH = -1
 
 
 class Source(Protocol):
@@ -37,39 +34,6 @@ class Source(Protocol):
 
     def failed(self) -> None:
         """Count and report the exception that is being handled."""
-
-
-def _parse_status(status: object) -> int | None:
-    text = str(status)[:_DIGITS]
-    code = int(text) if len(text) == _DIGITS and text.isascii() and text.isdigit() else None
-    if len(_statuses) < _STATUSES_AT_MOST and type(status) is str:
-        _statuses[status] = code
-    return code
-
-
-class RequestTransaction(Transaction):
-    """A request: besides being a transaction it stands between the app and the server's start_response."""
-
-    __slots__ = ("finished", "headers", "server_start_response")
-
-    server_start_response: Callable[..., Any]
-    finished: bool
-    headers: Headers | None
-
-    def start_response(
-        self, status: str, headers: Headers, exc_info: ExcInfo | None = None
-    ) -> Callable[[bytes], object]:
-        """Note the status and pass the call on as it came (PEP 3333); the last call before the body counts."""
-        try:
-            self.status = _statuses[status]
-        except (KeyError, TypeError):
-            self.status = _parse_status(status)
-        self.headers = headers
-        if exc_info is None:
-            write = self.server_start_response(status, headers)
-        else:
-            write = self.server_start_response(status, headers, exc_info)
-        return write  # type: ignore[no-any-return]
 
 
 class Middleware:
@@ -86,7 +50,7 @@ class Middleware:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Call the app at once, as the server asked, and record the request."""
-        if KEY in environ:
+        if KEY in environ and not environ[KEY].finished:  # an outer middleware records it already
             return self._app(environ, start_response)  # type: ignore[no-any-return]
         if self._special is not None:
             answer = self._special(environ, start_response)
@@ -103,26 +67,25 @@ class Middleware:
             return self._app(environ, start_response)  # type: ignore[no-any-return]
         transaction.server_start_response = start_response
         environ[KEY] = transaction
-        CURRENT.set(transaction)
+        token = CURRENT.set(transaction)
         try:
             body = self._app(environ, transaction.start_response)
         except BaseException as error:
-            _note_error(transaction, error)
-            _finish(source, recorder, transaction)
+            _fail(source, recorder, transaction, error, token)
             raise
         kind = type(body)
         if kind is list or kind is tuple:
-            transaction.size = _size(body)
-            _finish(source, recorder, transaction)
+            transaction.size = len(body[0]) if len(body) == 1 and type(body[0]) is bytes else _size(body)
+            _finish(source, recorder, transaction, token)
             return body  # type: ignore[no-any-return]
-        return _watch(source, recorder, transaction, environ, body)
+        return _watch(source, recorder, transaction, token, environ, body)
 
 
 def _begin(recorder: Recorder, environ: Environ) -> RequestTransaction:
     transaction = RequestTransaction()
     transaction.start = monotonic_ns()
     transaction.finished = False
-    transaction.headers = None
+    transaction.headers = transaction.outer = None
     transaction.method = method_and_scheme(environ["REQUEST_METHOD"], environ["wsgi.url_scheme"])
     if "HTTP_X_REQUEST_START" in environ or "HTTP_X_QUEUE_START" in environ:
         transaction.queue = read_queue_time(environ)
@@ -132,23 +95,17 @@ def _begin(recorder: Recorder, environ: Environ) -> RequestTransaction:
     return transaction
 
 
-def _size(body: list[bytes] | tuple[bytes, ...]) -> int:
+def _size(body: Iterable[bytes]) -> int:
     try:
-        return len(body[0]) if len(body) == 1 else sum(map(len, body))
+        return sum(map(len, body))
     except TypeError:  # not bytes: the server will say so
         return 0
 
 
-def _note_error(transaction: Transaction, error: BaseException) -> None:
-    # SystemExit, GreenletExit and KeyboardInterrupt are how servers end a request; they are no errors of the app.
-    if isinstance(error, Exception):
-        kind = type(error)
-        module = kind.__module__
-        transaction.error = kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
-
-
-def _finish(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:
-    """Hand a transaction to the recorder, once."""
+def _finish(
+    source: Source, recorder: Recorder, transaction: RequestTransaction, token: Token[Transaction | None] | None = None
+) -> None:
+    """Hand a transaction to the recorder, once. `token` is given where the context is still that of the call."""
     if transaction.finished:
         return
     transaction.finished = True
@@ -156,24 +113,59 @@ def _finish(source: Source, recorder: Recorder, transaction: RequestTransaction)
         end = monotonic_ns()
         if not transaction.first_byte:
             transaction.first_byte = end - transaction.start
-        if CURRENT.get() is transaction:
-            CURRENT.set(None)
+        if transaction.method in _HEAD:
+            transaction.size = 0
         if transaction.ignored:
             recorder.forget(transaction)
         else:
             recorder.finish(transaction, end)
+        transaction.renamed = None  # its row is free: a name given now must not be written there
+        if token is not None:
+            CURRENT.reset(token)
+        elif CURRENT.get() is transaction:
+            CURRENT.set(transaction.outer)
     except Exception:  # a gate
         source.failed()
 
 
+def _fail(
+    source: Source,
+    recorder: Recorder,
+    transaction: RequestTransaction,
+    error: BaseException,
+    token: Token[Transaction | None] | None = None,
+) -> None:
+    """End a transaction whose app raised `error`."""
+    if transaction.finished:
+        return
+    if isinstance(error, SystemExit) and recorder.cells[TIMED_OUT]:
+        # The server ends this worker because of this request: it stays in flight, so that it is found there as aborted.
+        transaction.finished = True
+        return
+    transaction.error = error_type(error)
+    _finish(source, recorder, transaction, token)
+
+
 def _watch(
-    source: Source, recorder: Recorder, transaction: RequestTransaction, environ: Environ, body: Any
+    source: Source,
+    recorder: Recorder,
+    transaction: RequestTransaction,
+    token: Token[Transaction | None],
+    environ: Environ,
+    body: Any,
 ) -> Iterable[bytes]:
     """Return what the server is to be given for a body that is no list, so that we learn when it ends."""
     try:
         if not hasattr(body, "__iter__"):  # a sentinel such as gunicorn's ALREADY_HANDLED: the app spoke to the client
-            _finish(source, recorder, transaction)
+            _finish(source, recorder, transaction, token)
             return body  # type: ignore[no-any-return]
+        if getattr(body, "streaming", None) is False and type(body.content) is bytes:  # as Django's HttpResponse
+            transaction.size = len(body.content)
+            _finish(source, recorder, transaction, token)
+            return body  # type: ignore[no-any-return]
+        outer = token.old_value
+        if type(outer) is RequestTransaction and not outer.finished:
+            transaction.outer = outer
         if _is_file(environ, body):
             _watch_file(source, recorder, transaction, body)
             return body  # type: ignore[no-any-return]
@@ -181,6 +173,7 @@ def _watch(
         return wrapper(source, recorder, transaction, body)
     except Exception:  # a gate
         source.failed()
+        _finish(source, recorder, transaction, token)
         return body  # type: ignore[no-any-return]
 
 
@@ -192,23 +185,18 @@ def _is_file(environ: Environ, body: object) -> bool:
     return wrapper is not None and hasattr(body, "read")
 
 
-def _content_length(headers: Headers | None) -> int:
-    for name, value in headers or ():
-        if name.lower() == "content-length" and value.isdigit():
-            return int(value)
-    return 0
-
-
 def _watch_file(source: Source, recorder: Recorder, transaction: RequestTransaction, body: Any) -> None:
     """Let the server send a file as it knows how; learn of the end through the object's own `close`."""
-    transaction.size = _content_length(transaction.headers)
+    transaction.size = max(transaction.content_length(), 0)
     transaction.first_byte = monotonic_ns() - transaction.start
     close = getattr(body, "close", None)
 
     def finish_and_close() -> None:
+        nonlocal close
+        original, close = close, None  # once; and the file no longer refers to itself
         _finish(source, recorder, transaction)
-        if close is not None:
-            close()
+        if original is not None:
+            original()
 
     try:
         body.close = finish_and_close
@@ -219,7 +207,7 @@ def _watch_file(source: Source, recorder: Recorder, transaction: RequestTransact
 class Body:
     """The iterable the server is given in place of the app's."""
 
-    __slots__ = ("_body", "_iterator", "_recorder", "_source", "_transaction")
+    __slots__ = ("_body", "_iterator", "_length", "_recorder", "_source", "_transaction")
 
     def __init__(self, source: Source, recorder: Recorder, transaction: RequestTransaction, body: Any) -> None:
         """See the class."""
@@ -228,44 +216,46 @@ class Body:
         self._transaction = transaction
         self._body = body
         self._iterator: Iterator[bytes] | None = None
+        self._length = _UNKNOWN_LENGTH
 
     def __iter__(self) -> Body:
         if self._iterator is None:
             try:
                 self._iterator = iter(self._body)
             except BaseException as error:
-                self._fail(error)
+                _fail(self._source, self._recorder, self._transaction, error)
                 raise
         return self
 
     def __next__(self) -> bytes:
         iterator = self._iterator
         if iterator is None:
-            iterator = self._iterator = iter(self._body)
+            return next(iter(self))
+        transaction = self._transaction
         try:
             chunk = next(iterator)
         except StopIteration:
-            _finish(self._source, self._recorder, self._transaction)
+            if not transaction.finished:
+                _finish(self._source, self._recorder, transaction)
             raise
         except BaseException as error:
-            self._fail(error)
+            _fail(self._source, self._recorder, transaction, error)
             raise
-        transaction = self._transaction
-        if not transaction.first_byte and chunk:
-            transaction.first_byte = monotonic_ns() - transaction.start
         if type(chunk) is bytes:  # if not, the server will say so
-            transaction.size += len(chunk)
+            if not transaction.first_byte and chunk:
+                transaction.first_byte = monotonic_ns() - transaction.start
+                self._length = transaction.content_length()
+            transaction.size = size = transaction.size + len(chunk)
+            if size == self._length:  # the last byte there will be: it must be counted before the client has it
+                _finish(self._source, self._recorder, transaction)
         return chunk
 
-    def _fail(self, error: BaseException) -> None:
-        if not self._transaction.finished:
-            _note_error(self._transaction, error)
-            _finish(self._source, self._recorder, self._transaction)
-
     def close(self) -> None:
-        """Close the app's iterable, whatever has become of the request."""
-        _finish(self._source, self._recorder, self._transaction)
-        close = getattr(self._body, "close", None)
+        """Close the app's iterable, whatever has become of the request, once."""
+        if not self._transaction.finished:
+            _finish(self._source, self._recorder, self._transaction)
+        body, self._body = self._body, ()
+        close = getattr(body, "close", None)
         if close is not None:
             close()
 

@@ -22,7 +22,7 @@ def _parse(value: str) -> int | None:
     """Return wall time in nanoseconds."""
     value = value.strip().removeprefix("t=").strip()
     whole, _, fraction = value.partition(".")
-    if not (whole.isascii() and whole.isdigit()) or len(whole) > 20 or (fraction and not fraction.isdigit()):
+    if not value.isascii() or not whole.isdigit() or len(whole) > 20 or (fraction and not fraction.isdigit()):
         return None
     number = int(whole)
     for step, unit in enumerate(_UNITS):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,7 +10,8 @@ from wsgiapm.aggregate.merge import take_snapshot
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.config import Settings
 from wsgiapm.exporters.prometheus import CONTENT_TYPE, render
-from wsgiapm.middleware import Environ, Source, WSGIApp
+from wsgiapm.middleware import Source, WSGIApp
+from wsgiapm.request import Environ
 
 Special = Callable[[Environ, Callable[..., Any]], Any]
 
@@ -81,7 +81,7 @@ def _may_read(environ: Environ, token: str) -> bool:
     if scheme.lower() == "basic":
         try:
             given = b64decode(given.strip(), validate=True).decode("utf-8", "replace").partition(":")[2]
-        except NotBase64:
+        except ValueError:  # no base64, or no ASCII
             return False
     elif scheme.lower() != "bearer":
         return False

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request as a transaction: what the app says of its response, and which exceptions are errors of the app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from wsgiapm.clock import monotonic_ns
+from wsgiapm.transaction import Transaction
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+_statuses: dict[str, int | None] = {}
+_STATUSES_AT_MOST = 500
+_DIGITS = 3
+# How servers end a request from outside. By name, where the library may not be there.
+_ENDINGS = (SystemExit, KeyboardInterrupt, GeneratorExit)
+_NAMED_ENDINGS = {"CancelledError", "GreenletExit"}
+
+
+class RequestTransaction(Transaction):
+    """A request: besides being a transaction it stands between the app and the server's start_response and write."""
+
+    __slots__ = ("finished", "headers", "outer", "server_start_response", "server_write")
+
+    server_start_response: Callable[..., Any]
+    server_write: Callable[[bytes], object]
+    finished: bool
+    headers: Headers | None
+    outer: Transaction | None
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], object]:
+        """Pass the call on as it came (PEP 3333) and note what the server took; its last such call counts."""
+        if exc_info is None:
+            self.server_write = self.server_start_response(status, headers)
+        else:
+            self.server_write = self.server_start_response(status, headers, exc_info)
+        try:
+            self.status = _statuses[status]
+        except (KeyError, TypeError):
+            self.status = parse_status(status)
+        self.headers = headers
+        return self.write
+
+    def write(self, data: bytes) -> object:
+        """Count what the app writes past its iterable, and pass it on."""
+        if not self.first_byte and data:
+            self.first_byte = monotonic_ns() - self.start
+        if type(data) is bytes:  # if not, the server will say so
+            self.size += len(data)
+        return self.server_write(data)
+
+    def content_length(self) -> int:
+        """Return the bytes of the body as the headers promise them; -1 when they do not, or spell it strangely."""
+        try:
+            for name, value in self.headers or ():
+                if name == "Content-Length" or name == "content-length":  # noqa: PLR1714  # half the time of `in`
+                    return int(value)
+        except (TypeError, ValueError):  # the server will say so
+            pass
+        return -1
+
+
+def parse_status(status: object) -> int | None:
+    """Return the code a status line begins with, None when it begins with none."""
+    if isinstance(status, (bytes, str)):
+        text = status if isinstance(status, str) else status.decode("latin-1")
+    else:
+        text = str(int(status)) if isinstance(status, int) else ""
+    digits, rest = text[:_DIGITS], text[_DIGITS : _DIGITS + 1]
+    looks_well = len(digits) == _DIGITS and digits.isascii() and digits.isdigit() and not rest.isdigit()
+    code = int(digits) if looks_well and digits[0] != "0" else None
+    if len(_statuses) < _STATUSES_AT_MOST and type(status) is str:
+        _statuses[status] = code
+    return code
+
+
+def error_type(error: BaseException) -> str | None:
+    """Return the full name of an exception's class; None when it is no error but the end of a worker or a client."""
+    kind = type(error)
+    if isinstance(error, _ENDINGS) or not _NAMED_ENDINGS.isdisjoint(base.__name__ for base in kind.__mro__):
+        return None
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
