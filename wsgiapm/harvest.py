@@ -17,6 +17,7 @@ from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.adoption import Aborted
 from wsgiapm.aggregate.instance import Instance, observe
 from wsgiapm.aggregate.merge import take_snapshot
+from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.schema import REQUEST_DURATION
 from wsgiapm.aggregate.snapshot import Snapshot
@@ -125,6 +126,8 @@ class Harvester:
         self._instance.keep()
         self._recorder.work_off()
         cells = self._instance.cells
+        if self._instance.journal is not None:
+            self._instance.journal.flush()
         cells[layout.CPU_TIME] = self._cpu_before + time.process_time_ns()
         cells[layout.RESIDENT_MEMORY] = resident_memory()
         cells[layout.LAST_HARVEST] = clock.monotonic_ns()
@@ -149,7 +152,7 @@ class Harvester:
     def run_once(self) -> bool:
         """Settle what dead workers left, merge and upload; returns whether the server has it."""
         self._instance.refresh()
-        for number, aborted in self._instance.settle_others():
+        for number, aborted in settle_orphans(self._instance):
             report_aborted(number, aborted)
         return self.upload()
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Protocol
 from zlib import crc32
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.catalogue import Catalogue, Key, Series
+from wsgiapm.aggregate.turn import Turn
 
 # A record longer than this is refused as if there were no room, so that no single name can fill the index.
 _LONGEST = 8192
@@ -55,12 +56,12 @@ class Index(Catalogue):
         self._log = log
         self._may_grow = may_grow
         self._refused_until = 0
-        self._turns: list[object] = []
+        self._turn = Turn()  # a record lock does not keep out other threads of this process
         self._replay_new()
 
     def refresh(self) -> None:
         """Replay what other processes have added, unless another thread is about to."""
-        with self._taking_turn() as ours:
+        with self._turn.taken() as ours:
             if ours:
                 self._replay_new()
 
@@ -72,21 +73,8 @@ class Index(Catalogue):
         self.replay(self._log.read(self.offset))
 
     @contextmanager
-    def _taking_turn(self) -> Iterator[bool]:
-        # Keeps out other threads of this process, signal handlers and finalisers: a record lock does not. It is the turn
-        # of whoever stands first in the list. Each step is atomic and takes no lock that a fork or gevent could get at;
-        # and an exception out of a signal handler cannot leave the turn taken.
-        place = object()
-        try:
-            self._turns.append(place)
-            yield self._turns[0] is place
-        finally:
-            with suppress(ValueError):
-                self._turns.remove(place)
-
-    @contextmanager
     def _appending(self) -> Iterator[bool]:
-        with self._taking_turn() as ours:
+        with self._turn.taken() as ours:
             if not ours or self.damaged:
                 yield False
                 return

@@ -8,13 +8,14 @@ from bisect import bisect_left
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.adoption import Aborted, Ended, Settlement, needs_settling
+from wsgiapm.aggregate.adoption import Aborted, Ended, Settlement, describe_death
 from wsgiapm.aggregate.budget import DEFAULT_BUDGET, Budget
 from wsgiapm.aggregate.catalogue import Series
-from wsgiapm.aggregate.directory import SharedDirectory, create_directory, open_directory, segment_is_live
+from wsgiapm.aggregate.directory import SharedDirectory, create_directory, open_directory
 from wsgiapm.aggregate.histogram import BLOCKS, Table
 from wsgiapm.aggregate.index import Index, IndexFullError, MemoryLog
 from wsgiapm.aggregate.index_file import Identity, IndexFile, IndexHeader, create_index, open_index
+from wsgiapm.aggregate.journal import Journal
 from wsgiapm.aggregate.schema import (
     ABORTED_REQUESTS,
     DROPPED,
@@ -26,8 +27,7 @@ from wsgiapm.aggregate.schema import (
     aborted_attributes,
     request_attributes,
 )
-from wsgiapm.aggregate.segment import PrivateMemory, Segment, open_segment, take_segment
-from wsgiapm.aggregate.shared_file import SharedFile
+from wsgiapm.aggregate.segment import PrivateMemory, Segment, open_segment
 from wsgiapm.aggregate.snapshot import Attributes
 from wsgiapm.errors import SharedDirectoryError
 
@@ -52,6 +52,9 @@ class Instance:
         self.table: Table
         self.dropped: dict[str, int] = {}
         self._settlement = Settlement(index, self)
+        self.journal: Journal | None = None
+        if directory is not None and segment.number >= 0:
+            self.journal = Journal(directory, segment.number, header.epoch, self._drop_event)
 
     def begin(self, apdex_t: int) -> list[Aborted]:
         """Settle what an earlier owner of the segment left, and take it over; returns what it left running.
@@ -67,7 +70,22 @@ class Instance:
         if not self._settlement.settle():
             raise BusyError
         self.segment.claim(self.header.epoch)
+        self.note_deaths(self._settlement.aborted)
         return self._settlement.aborted
+
+    def note_deaths(self, found: list[Aborted]) -> None:
+        """Write into the journal of our segment what its earlier owner was doing when it died."""
+        if self.journal is not None:
+            for aborted in found:
+                self.journal.append(layout.WORKER_DIED_EVENT, describe_death(self.segment.number, aborted))
+
+    def _drop_event(self, reason: str) -> None:
+        try:
+            series = self.series(DROPPED, (("reason", reason), ("what", "event")))
+        except (IndexFullError, OSError):
+            return
+        if series is not None:
+            self.cells[series.head] += 1
 
     def use_table(self, number: int) -> None:
         """Count durations in the cells of this table."""
@@ -125,6 +143,8 @@ class Instance:
         self._close_files()
 
     def _close_files(self) -> None:
+        if self.journal is not None:
+            self.journal.close()
         self.index.close()
         if self.directory is not None:
             self.directory.close()
@@ -169,47 +189,6 @@ class Instance:
         except (IndexFullError, OSError):
             series = self.index.by_key[REQUEST_DURATION, OTHER_ERRORS if row.error else OTHER_REQUESTS]
         return series.head, series.blocks_of(self.table_number)[octave] + cell
-
-    def settle_others(self) -> list[tuple[int, Aborted]]:
-        """Settle the segments of other processes that died; returns segment number and what was running there."""
-        settled: list[tuple[int, Aborted]] = []
-        directory = self.directory
-        if directory is None or not self.index.tables:
-            return settled
-        for number in directory.segments():
-            if (
-                number != self.segment.number
-                and not segment_is_live(directory, number)
-                and _needs_settling(directory, number)
-            ):
-                settled += ((number, aborted) for aborted in self._settle_other(directory, number))
-        return settled
-
-    def _settle_other(self, directory: SharedDirectory, number: int) -> list[Aborted]:
-        segment = take_segment(directory, self.header.epoch, self.index.chunks[:], number)
-        if segment is None:
-            return []
-        try:
-            other = Instance(self.header, self.index, segment, directory)
-            other.use_table(self.table_number)
-            settlement = Settlement(self.index, other)
-            settlement.settle()
-            return settlement.aborted
-        finally:
-            segment.close()
-            directory.unlock(layout.SEGMENT_LOCKS + number)
-
-
-def _needs_settling(directory: SharedDirectory, number: int) -> bool:
-    try:
-        file = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
-    except (OSError, SharedDirectoryError):
-        return False
-    try:
-        start = file.read(layout.CELLS_OFFSET, 0)
-    finally:
-        file.close()
-    return len(start) == layout.CELLS_OFFSET and needs_settling(memoryview(start).cast("Q"))
 
 
 def _make_index(file: IndexFile, directory: SharedDirectory, budget: int) -> Index:

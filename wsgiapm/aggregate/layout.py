@@ -99,6 +99,36 @@ same totals. A reader that finds word 13 odd reads the segment as a dead process
 
 A segment whose lock is free is still not anybody's as long as the process its header names lives in the reader's own
 pid namespace: that process lost its locks when something in it closed all descriptors.
+
+journal-N
+---------
+::
+
+    0    8   magic "wsgiapmJ"; missing while the file is being made
+    8    8   format version (1)
+    16   16  the epoch of the index this belongs to
+    32   8   N
+    40   8   capacity: the bytes of the ring, a multiple of 8
+    64   8   word: bytes of events ever written; only the owner of segment N raises it
+    72   8   word: bytes of events ever consumed; only the leader raises it
+    4096 c   the ring: byte b of what was ever written is at 4096 + b mod capacity; grows up to its capacity
+
+Events follow each other, each at a multiple of 8::
+
+    0    4   length of the payload
+    4    4   CRC-32 of all that follows up to the end of the payload (of a padding: of bytes 8 to 23)
+    8    8   wall time
+    16   4   kind: 0 padding, 1 a worker died
+    20   4   reserved, 0
+    24   n   payload: JSON, and zeros up to a multiple of 8
+
+An event never crosses the end of the ring: a padding fills the room that is too small, or zeros where not even that fits.
+The writer writes behind what is written and then raises the word at 64, so what a killed writer left half done is not
+seen and is overwritten. It never overwrites what has not been consumed; an event without room is dropped and counted.
+An event may be delivered twice, when a leader dies between delivering it and raising the word at 72.
+
+Kind 1: ``{"worker": N, "reason": "killed" | "timeout", "route": str, "count": int}``, and for a request that had a row
+``"method": str, "scheme": str, "running_ns": int``.
 """
 
 from __future__ import annotations
@@ -150,9 +180,23 @@ RUNNING, COUNTING, ENDED, ENDED_COUNTING = 1, 2, 3, 4
 FAILED: Final = 1 << 16
 
 
+JOURNAL_MAGIC: Final = b"wsgiapmJ"
+JOURNAL_START: Final = struct.Struct("<8sQ16sQQ")
+JOURNAL_WORDS: Final = struct.Struct("<QQ")
+WRITTEN_OFFSET, CONSUMED_OFFSET = 64, 72
+EVENT_REST: Final = struct.Struct("<QII")
+EVENT: Final = struct.Struct("<IIQII")
+PADDING_EVENT, WORKER_DIED_EVENT = 0, 1
+
+
 def segment_name(number: int) -> str:
     """Return the file name of a segment."""
     return f"segment-{number}"
+
+
+def journal_name(number: int) -> str:
+    """Return the file name of the journal that belongs to a segment."""
+    return f"journal-{number}"
 
 
 def segment_size(chunks: int) -> int:

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Orphans: the segments of processes that died. A new process adopts them; until one comes, the leader settles them."""
+
+from __future__ import annotations
+
+import os
+
+from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.adoption import Aborted, Settlement, needs_settling
+from wsgiapm.aggregate.directory import SharedDirectory, segment_is_live
+from wsgiapm.aggregate.instance import Instance
+from wsgiapm.aggregate.segment import take_segment
+from wsgiapm.aggregate.shared_file import SharedFile
+from wsgiapm.errors import SharedDirectoryError
+
+
+def settle_orphans(instance: Instance) -> list[tuple[int, Aborted]]:
+    """Count what dead processes left; returns segment number and what was running there.
+
+    Raises OSError when a segment cannot be read or written.
+    """
+    settled: list[tuple[int, Aborted]] = []
+    directory = instance.directory
+    if directory is not None and instance.index.tables:
+        for number in directory.segments():
+            ours = number == instance.segment.number
+            if not ours and not segment_is_live(directory, number) and _needs_settling(directory, number):
+                settled += ((number, aborted) for aborted in _settle(instance, directory, number))
+    return settled
+
+
+def _needs_settling(directory: SharedDirectory, number: int) -> bool:
+    try:
+        file = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
+    except (OSError, SharedDirectoryError):
+        return False
+    try:
+        start = file.read(layout.CELLS_OFFSET, 0)
+    finally:
+        file.close()
+    return len(start) == layout.CELLS_OFFSET and needs_settling(memoryview(start).cast("Q"))
+
+
+def _settle(instance: Instance, directory: SharedDirectory, number: int) -> list[Aborted]:
+    segment = take_segment(directory, instance.header.epoch, instance.index.chunks[:], number)
+    if segment is None:
+        return []
+    try:
+        other = Instance(instance.header, instance.index, segment, directory)
+        other.use_table(instance.table_number)
+        settlement = Settlement(instance.index, other)
+        settlement.settle()
+        other.note_deaths(settlement.aborted)
+        if other.journal is not None:
+            other.journal.close()
+        return settlement.aborted
+    finally:
+        segment.close()
+        directory.unlock(layout.SEGMENT_LOCKS + number)
