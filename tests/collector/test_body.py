@@ -73,3 +73,14 @@ def test_a_body_that_ends_early_is_refused():
     """Half of a message can be a valid message, so the length is checked."""
     with pytest.raises(BrokenBodyError, match="ends after 4 of 10"):
         read_body(io.BytesIO(b"half"), "", 10)
+
+
+def test_a_body_that_stops_arriving_is_refused():
+    """The client is gone or has fallen silent."""
+
+    class Silent:
+        def read(self, size):
+            raise TimeoutError
+
+    with pytest.raises(BrokenBodyError, match="stopped arriving"):
+        read_body(Silent(), "")

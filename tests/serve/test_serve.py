@@ -238,6 +238,27 @@ def test_a_request_of_unknown_length_is_read(server):
     assert server.get("/api/v1/summary", app="shop")["requests"] == 3
 
 
+def test_a_client_that_falls_silent_does_not_keep_a_thread(process, tmp_path):
+    """Half a request from each of many connections: they are given up, and the server answers others."""
+    # With the patience of a test; the number in the product is for slow networks.
+    program = (
+        "import struct, sys; from wsgiapm.serve import listening; listening._PATIENCE = struct.pack('@ll', 1, 0);"
+        "from wsgiapm.serve import serve; sys.exit(serve('127.0.0.1:0', 'sqlite:///x.db', '30d', None, None))"
+    )
+    running = process([sys.executable, "-c", program])
+    port = int(running.wait_for_output(r"^listening on http://127\.0\.0\.1:([0-9]+)")[1])
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+    try:
+        for i, connection in enumerate(silent):
+            connection.sendall(b"GET /hea" if i % 2 else b"POST /v1/metrics HTTP/1.1\r\nHost: localhost\r\n")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20) as answer:
+            assert answer.read() == b"ok\n"
+    finally:
+        for connection in silent:
+            connection.close()
+    assert running.stop() == 0
+
+
 class Sender(threading.Thread):
     """Posts growing cumulative sums as fast as it can, whatever the answers, until it is told to end."""
 

@@ -41,16 +41,25 @@ def read_body(stream: Stream, encoding: str, length: int | None = None) -> bytes
         BodyTooLargeError: it is larger than MAX_COMPRESSED, or than MAX_DECOMPRESSED when inflated.
         BrokenBodyError: it is not gzip although it claims to be, or it is cut off.
     """
-    raw = bytearray()
-    while chunk := stream.read(_CHUNK):
-        raw += chunk
-        if len(raw) > MAX_COMPRESSED:
-            msg = f"the body is larger than {MAX_COMPRESSED} bytes; send smaller batches"
-            raise BodyTooLargeError(msg)
+    raw = _read(stream)
     if length is not None and len(raw) != length:
         msg = f"the body ends after {len(raw)} of {length} bytes"
         raise BrokenBodyError(msg)
-    return _inflate(bytes(raw)) if encoding == "gzip" else bytes(raw)
+    return _inflate(raw) if encoding == "gzip" else raw
+
+
+def _read(stream: Stream) -> bytes:
+    raw = bytearray()
+    try:
+        while chunk := stream.read(_CHUNK):
+            raw += chunk
+            if len(raw) > MAX_COMPRESSED:
+                msg = f"the body is larger than {MAX_COMPRESSED} bytes; send smaller batches"
+                raise BodyTooLargeError(msg)
+    except OSError as failure:
+        msg = f"the body stopped arriving after {len(raw)} bytes: {failure}"
+        raise BrokenBodyError(msg) from failure
+    return bytes(raw)
 
 
 def _inflate(raw: bytes) -> bytes:

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import socket
+import struct
 from collections.abc import Sequence
 from ipaddress import ip_address
 
@@ -15,6 +16,8 @@ from wsgiapm.errors import ConfigError
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]/]*)):(?P<port>[0-9]{1,5})")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _BACKLOG = 512
+# A struct timeval of 20 seconds.
+_PATIENCE = struct.pack("@ll", 20, 0)
 _REASONS = {
     errno.EADDRINUSE: "another program listens there; stop it, or give --listen another port (0 takes any free one)",
     errno.EADDRNOTAVAIL: "this machine has no such address; give --listen one of its own, such as 127.0.0.1:4318",
@@ -104,6 +107,9 @@ def _open(host: str, port: int, address: str) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(place)
+        # Connections inherit these: a client that falls silent in mid-request must not keep a thread for ever.
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listening.setsockopt(socket.SOL_SOCKET, option, _PATIENCE)
         # At once: two sockets may be bound to one port as long as neither listens.
         listening.listen(_BACKLOG)
     except OSError as failure:
