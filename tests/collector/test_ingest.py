@@ -140,6 +140,35 @@ def test_one_report_may_come_in_several_requests(store):
     assert rows(store)[T + 10][::2] == (3, 0)
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 7), st.dictionaries(st.integers(-70, 70), st.integers(1, 9), max_size=8)),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_sender_may_go_to_a_coarser_scale(tmp_path_factory, steps):
+    """As the values spread, histograms of bounded size lose resolution; they lose no count, and none goes down."""
+    store = SqliteStore(str(tmp_path_factory.mktemp("scales") / "x.db"), 30 * 86400)
+    scale, cells = 5, {}
+    for i, (coarser, more) in enumerate(steps):
+        for bucket, n in more.items():
+            index = bucket if scale >= 5 else bucket >> (5 - scale)
+            cells[index] = cells.get(index, 0) + n
+        if coarser >= 5:
+            scale -= 1
+            cells, fine = {}, cells
+            for bucket, n in fine.items():
+                cells[bucket >> 1] = cells.get(bucket >> 1, 0) + n
+        message = Message(start=START, time=T + 10 * i).requests(
+            dict(sorted(cells.items())), scale=scale, total=float(i)
+        )
+        assert take(store, message).count == 0
+
+    assert count(store) == sum(n for _, more in steps for n in more.values())
+    store.close()
+
+
 def test_a_new_start_is_a_reset(store):
     """The app's shared directory was made anew: what was counted before stays, the new sum is added."""
     take(store, Message(start=START, time=T).requests({-27: 100}))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgiapm.store.buckets import HIGHEST, LOWEST, ZERO, bucket_of, lower_bound, upper_bound
+from wsgiapm.store.buckets import HIGHEST, LOWEST, ZERO, bucket_of, coarsen, lower_bound, rescale, upper_bound
 
 
 @given(st.floats(min_value=1e-300, max_value=1e300))
@@ -44,3 +44,13 @@ def test_the_ends_of_the_range_have_finite_bounds(value):
 
     assert LOWEST <= bucket <= HIGHEST
     assert math.isfinite(upper_bound(bucket))
+
+
+@given(st.integers(-1000, 1000), st.integers(-5, 3))
+def test_coarsening_agrees_with_rescaling(bucket, scale):
+    """A value goes to the same place whether it was counted in a coarser scale or is brought to it later."""
+    coarse_index = bucket >> (3 - scale)
+
+    assert coarsen(bucket, scale) == rescale(coarse_index, scale)
+    assert coarsen(coarsen(bucket, scale), scale) == coarsen(bucket, scale)
+    assert coarsen(ZERO, scale) == ZERO

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from wsgiapm.collector.refusal import RefusedPointError
-from wsgiapm.store.buckets import SCALE, ZERO, bucket_of, clamp
+from wsgiapm.store.buckets import ZERO, bucket_of, clamp, rescale
 
 if TYPE_CHECKING:
     from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint, HistogramDataPoint
@@ -36,7 +36,7 @@ def exponential_cells(point: ExponentialHistogramDataPoint) -> Cells:
     cells: Cells = {ZERO: point.zero_count} if point.zero_count else {}
     for index, count in enumerate(point.positive.bucket_counts, point.positive.offset):
         if count:
-            bucket = clamp(_rescale(index, point.scale))
+            bucket = rescale(index, point.scale)
             cells[bucket] = cells.get(bucket, 0) + count
     return _checked(cells, point.count)
 
@@ -70,12 +70,6 @@ def explicit_cells(point: HistogramDataPoint) -> Cells:
 
 def _ascend(bounds: list[float]) -> bool:
     return all(low < high for low, high in pairwise(bounds)) and not any(map(math.isnan, bounds))
-
-
-def _rescale(index: int, scale: int) -> int:
-    if scale >= SCALE:
-        return index >> (scale - SCALE)
-    return ((index + 1) << (SCALE - scale)) - 1
 
 
 def _checked(cells: Cells, count: int) -> Cells:

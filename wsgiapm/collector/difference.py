@@ -6,6 +6,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from wsgiapm.store.buckets import SCALE, coarsen
 from wsgiapm.store.model import Stream
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ def compare(last: Stream | None, point: Point, since_ns: int) -> tuple[Verdict, 
         return Verdict.STALE_START, nothing
     if point.time_ns <= last.time_ns:
         return Verdict.NOTHING, nothing
-    cells = {bucket: count - last.cells.get(bucket, 0) for bucket, count in point.cells.items()}
-    lost = any(bucket not in point.cells for bucket in last.cells) or any(count < 0 for count in cells.values())
+    known = _coarsened(last.cells, point.scale)
+    cells = {bucket: count - known.get(bucket, 0) for bucket, count in point.cells.items()}
+    lost = any(bucket not in point.cells for bucket in known) or any(count < 0 for count in cells.values())
     n, total = point.n - last.n, point.total - last.total
     if lost or n < 0 or total < 0:
         return Verdict.WENT_BACK, nothing
@@ -60,6 +62,17 @@ def compare(last: Stream | None, point: Point, since_ns: int) -> tuple[Verdict, 
     since = max(last.time_ns, since_ns if since_ns < point.time_ns else 0)
     changed = {bucket: count for bucket, count in cells.items() if count}
     return (Verdict.NEWS if n or total else Verdict.NOTHING), Difference(since, point.time_ns, n, total, changed)
+
+
+def _coarsened(cells: Cells, scale: int) -> Cells:
+    """Bring cells to the scale of a later point: senders go to a coarser one when the range of values grows."""
+    if scale >= SCALE:
+        return cells
+    coarse: Cells = {}
+    for bucket, count in cells.items():
+        wider = coarsen(bucket, scale)
+        coarse[wider] = coarse.get(wider, 0) + count
+    return coarse
 
 
 def position(point: Point) -> Stream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from wsgiapm.store.buckets import SCALE
 from wsgiapm.store.model import Cells, Series
 
 
@@ -12,6 +13,7 @@ class Point(NamedTuple):
     """A data point. Amounts of metrics in seconds are integer nanoseconds; times are Unix nanoseconds.
 
     ``n`` counts the observations of a histogram and is what its ``cells`` add up to; it is 0 for a sum and 1 for a gauge.
+    ``scale`` is the one they were counted in.
     """
 
     series: Series
@@ -20,6 +22,7 @@ class Point(NamedTuple):
     n: int
     total: float
     cells: Cells
+    scale: int = SCALE
 
 
 class Report(NamedTuple):

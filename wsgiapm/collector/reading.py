@@ -149,7 +149,8 @@ def _explicit(metric: Metric, point: HistogramDataPoint) -> Point:
 
 def _exponential(metric: Metric, point: ExponentialHistogramDataPoint) -> Point:
     times, total = _times(point, needs_start=True), _amount(point.sum, metric.unit)
-    return Point(_series(metric, "histogram", point), *times, _count(point), total, exponential_cells(point))
+    cells = exponential_cells(point)
+    return Point(_series(metric, "histogram", point), *times, _count(point), total, cells, point.scale)
 
 
 def _series(metric: Metric, kind: str, point: _DataPoint) -> Series:

@@ -42,6 +42,23 @@ def bucket_of(value: float) -> int:
     return guess
 
 
+def rescale(index: int, scale: int) -> int:
+    """Return the bucket that a bucket of another scale goes into: of a finer one wholly, of a coarser one with its end.
+
+    Args:
+        index: in an exponential histogram of ``scale``.
+        scale: from -10 to 20.
+    """
+    if scale >= SCALE:
+        return clamp(index >> (scale - SCALE))
+    return clamp(((index + 1) << (SCALE - scale)) - 1)
+
+
+def coarsen(bucket: int, scale: int) -> int:
+    """Return where ``rescale`` puts the bucket of a coarser ``scale`` that this one is part of."""
+    return bucket if scale >= SCALE or bucket == ZERO else rescale(bucket >> (SCALE - scale), scale)
+
+
 def clamp(bucket: int) -> int:
     """Return the nearest index a double can have."""
     return min(max(bucket, LOWEST), HIGHEST)
