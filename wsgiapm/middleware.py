@@ -75,7 +75,7 @@ class Middleware:
             raise
         kind = type(body)
         if kind is list or kind is tuple:
-            transaction.size = len(body[0]) if len(body) == 1 and type(body[0]) is bytes else _size(body)
+            transaction.size += len(body[0]) if len(body) == 1 and type(body[0]) is bytes else _size(body)
             _finish(source, recorder, transaction, token)
             return body  # type: ignore[no-any-return]
         return _watch(source, recorder, transaction, token, environ, body)
@@ -110,22 +110,30 @@ def _finish(
         return
     transaction.finished = True
     try:
-        end = monotonic_ns()
-        if not transaction.first_byte:
-            transaction.first_byte = end - transaction.start
-        if transaction.method in _HEAD:
-            transaction.size = 0
-        if transaction.ignored:
-            recorder.forget(transaction)
-        else:
-            recorder.finish(transaction, end)
-        transaction.renamed = None  # its row is free: a name given now must not be written there
-        if token is not None:
-            CURRENT.reset(token)
-        elif CURRENT.get() is transaction:
-            CURRENT.set(transaction.outer)
+        try:
+            end = monotonic_ns()
+            if not transaction.first_byte:
+                transaction.first_byte = end - transaction.start
+            if transaction.method in _HEAD:
+                transaction.size = 0
+            if transaction.ignored:
+                recorder.forget(transaction)
+            else:
+                recorder.finish(transaction, end)
+        finally:
+            transaction.renamed = None  # its row is free: a name given now must not be written there
+            if token is not None:
+                CURRENT.reset(token)
+            else:
+                _step_out(transaction)
     except Exception:  # a gate
         source.failed()
+
+
+def _step_out(transaction: RequestTransaction) -> None:
+    outer, transaction.outer = transaction.outer, None
+    if CURRENT.get() is transaction:
+        CURRENT.set(None if outer is None or outer.finished else outer)
 
 
 def _fail(
@@ -160,7 +168,7 @@ def _watch(
             _finish(source, recorder, transaction, token)
             return body  # type: ignore[no-any-return]
         if getattr(body, "streaming", None) is False and type(body.content) is bytes:  # as Django's HttpResponse
-            transaction.size = len(body.content)
+            transaction.size += len(body.content)
             _finish(source, recorder, transaction, token)
             return body  # type: ignore[no-any-return]
         outer = token.old_value

@@ -31,7 +31,7 @@ class RequestTransaction(Transaction):
     server_write: Callable[[bytes], object]
     finished: bool
     headers: Headers | None
-    outer: Transaction | None
+    outer: RequestTransaction | None
 
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None
