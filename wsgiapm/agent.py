@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from wsgiapm import log, native
@@ -20,9 +21,11 @@ from wsgiapm.aggregate.index_file import Identity
 from wsgiapm.aggregate.instance import BusyError, Instance, alone, join, observe
 from wsgiapm.config import Resolved, Settings, resolve, shared_directory
 from wsgiapm.errors import SharedDirectoryError
-from wsgiapm.harvest import Harvester, report_aborted
+from wsgiapm.harvest import Harvester, know_nothing
 from wsgiapm.instruments import install
+from wsgiapm.last_words import Coroner, FindStatus
 from wsgiapm.middleware import Middleware, WSGIApp
+from wsgiapm.profile.black_box import BlackBox
 from wsgiapm.recorder import Recorder
 from wsgiapm.special_paths import find_special
 
@@ -43,6 +46,7 @@ class Agent:
         self.recorder: Recorder | None = None
         self.failures = 0
         self._harvester: Harvester | None = None
+        self._black_box = BlackBox()
         self._stopped = False
         self._given_up = False
 
@@ -70,13 +74,21 @@ class Agent:
             self.failed()
         instance = self._join()
         recorder = Recorder(instance, max_series=settings.max_series, error_status=settings.error_status)
-        self._harvester = Harvester(instance, settings, recorder)
+        self._harvester = Harvester(instance, settings, recorder, _process.find_status)
         self.recorder = recorder
+        self._install_black_box(instance)
         if settings.harvest_mode == "thread":
             try:
                 self._harvester.start()
             except RuntimeError as error:
                 log.warning("no harvest thread could be started (%s); run: wsgiapm harvest", error)
+
+    def _install_black_box(self, instance: Instance) -> None:
+        if instance.directory is not None:
+            try:
+                self._black_box.install(instance.directory, instance.segment.number)
+            except (OSError, SharedDirectoryError) as error:
+                log.warning("no black box: a worker that crashes will not name the line (%s)", error)
 
     def _join(self) -> Instance:
         settings = self.settings
@@ -134,6 +146,7 @@ class Agent:
     def forget(self) -> None:
         """In a forked child: let go of what belongs to the parent, which goes on counting the requests it has begun."""
         recorder, self.recorder = self.recorder, None
+        self._black_box.leave()
         self._harvester = None
         self._given_up = False
         if recorder is not None:
@@ -146,8 +159,7 @@ class Agent:
 def _join_patiently(path: str, identity: Identity, budget: int, apdex_t: int) -> Instance:
     """Join and begin, waiting a moment while others found the instance or write its index."""
     instance = _retry(lambda: join(path, identity, budget))
-    for aborted in _retry(lambda: instance.begin(apdex_t)):
-        report_aborted(instance.segment.number, aborted)
+    _retry(lambda: instance.begin(apdex_t, partial(Coroner, find_status=_process.find_status)))
     return instance
 
 
@@ -166,6 +178,7 @@ class _Process:
     def __init__(self) -> None:
         self.agents: dict[Settings, Agent] = {}
         self.lock = native.allocate_lock()
+        self.find_status: FindStatus = know_nothing
 
     def agent_for(self, resolved: Resolved) -> Agent:
         agent = self.agents.get(resolved.settings)
@@ -239,6 +252,11 @@ def note_timeout() -> None:
         agent.note_timeout()
 
 
+def find_exit_statuses_by(find_status: FindStatus) -> None:
+    """Say who knows how other processes ended: `find_status(pid)` returns what os.waitpid gave, or None."""
+    _process.find_status = find_status
+
+
 def known_settings() -> list[Settings]:
     """Return the settings of all middlewares in this process, or the plain ones if there are none."""
     return list(_process.agents) or [resolve().settings]
@@ -278,7 +296,7 @@ def _harvest_last(settings: Settings) -> None:
         instance = observe(path)
     except (OSError, SharedDirectoryError):
         return  # there is nothing to upload
-    harvester = Harvester(instance, settings, None)
+    harvester = Harvester(instance, settings, None, _process.find_status)
     try:
         if harvester.leads():
             harvester.run_once()

@@ -10,10 +10,12 @@ master, so nothing is started there; `post_fork` runs before the worker gives up
 """
 
 import os as _os
+import sys as _sys
 from typing import Any as _Any
 
 from wsgiapm import log as _log
 from wsgiapm.agent import end_all as _end_all
+from wsgiapm.agent import find_exit_statuses_by as _find_exit_statuses_by
 from wsgiapm.agent import harvest_last as _harvest_last
 from wsgiapm.agent import known_settings as _known_settings
 from wsgiapm.agent import note_timeout as _note_timeout
@@ -21,8 +23,11 @@ from wsgiapm.agent import start_all as _start_all
 from wsgiapm.aggregate.directory import create_directory as _create_directory
 from wsgiapm.config import shared_directory as _shared_directory
 from wsgiapm.errors import WsgiapmError as _WsgiapmError
+from wsgiapm.exit_statuses import ExitStatuses as _ExitStatuses
 
 _LAST_HARVEST_SECONDS = 2.0
+_exit_statuses = _ExitStatuses()
+_find_exit_statuses_by(_exit_statuses.find)
 
 
 def on_starting(server: _Any) -> None:
@@ -62,7 +67,13 @@ def worker_exit(server: _Any, worker: _Any) -> None:
 
 
 def child_exit(server: _Any, worker: _Any) -> None:
-    """In the master, after a worker ended, however: nothing. The kernel has freed its segment, the next process adopts it."""
+    """In the master, after a worker ended, however: note how, for whoever finds what it was doing.
+
+    gunicorn does not hand the exit status on; it stands in the frame that calls this.
+    """
+    status = _sys._getframe(1).f_locals.get("status")  # noqa: SLF001
+    if isinstance(status, int):
+        _exit_statuses.note(worker.pid, status)
 
 
 def on_exit(server: _Any) -> None:

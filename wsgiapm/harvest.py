@@ -10,20 +10,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from wsgiapm import clock, log, native
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.adoption import Aborted
 from wsgiapm.aggregate.instance import Instance, observe
+from wsgiapm.aggregate.mailbox import note_delivered, read_mail
 from wsgiapm.aggregate.merge import take_snapshot
 from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.schema import REQUEST_DURATION
 from wsgiapm.aggregate.snapshot import Snapshot
 from wsgiapm.config import Settings, ingest_token
+from wsgiapm.exporters.events import encode_events
 from wsgiapm.exporters.otlp import encode_metrics
-from wsgiapm.otlp import METRICS_PATH
+from wsgiapm.last_words import Coroner, FindStatus
+from wsgiapm.otlp import LOGS_PATH, METRICS_PATH
 from wsgiapm.uploader import Uploader
 
 _FIRST_AFTER = 1.0
@@ -73,11 +76,22 @@ def _guard(step: Callable[[], None], what: str) -> None:
         log.once(f"harvest {what} {type(error)}", "ERROR", "%s failed, please report it: %r", what, error)
 
 
+def know_nothing(_pid: int) -> None:
+    """Know no exit status."""
+
+
 class Harvester:
     """The rounds of one process."""
 
-    def __init__(self, instance: Instance, settings: Settings, recorder: Backlog | None) -> None:
-        """`recorder` is None in a process that only harvests."""
+    def __init__(
+        self,
+        instance: Instance,
+        settings: Settings,
+        recorder: Backlog | None = None,
+        find_status: FindStatus = know_nothing,
+    ) -> None:
+        """`recorder` is None in a process that only harvests; `find_status` gives exit statuses by pid."""
+        self._call_witness = partial(Coroner, find_status=find_status)
         self._instance = instance
         self._settings = settings
         self._recorder = recorder
@@ -152,9 +166,19 @@ class Harvester:
     def run_once(self) -> bool:
         """Settle what dead workers left, merge and upload; returns whether the server has it."""
         self._instance.refresh()
-        for number, aborted in settle_orphans(self._instance):
-            report_aborted(number, aborted)
+        settle_orphans(self._instance, self._call_witness)
         return self.upload()
+
+    def _upload_events(self, uploader: Uploader) -> None:
+        directory, header = self._instance.directory, self._instance.header
+        if directory is None:
+            return
+        mail = read_mail(directory, header.epoch)
+        if not mail.events:
+            return
+        outcome = uploader.send(LOGS_PATH, encode_events(self._resource.attributes(header), mail.events))
+        if outcome.kind != "retry":  # refused for good is refused for ever
+            note_delivered(directory, mail)
 
     def upload(self) -> bool:
         """Merge and send; returns whether the server has it."""
@@ -169,21 +193,12 @@ class Harvester:
         outcome = self._uploader.send(METRICS_PATH, encode_metrics(snapshot))
         delivered = outcome.kind in ("delivered", "partial")
         self._uploaded_empty = delivered
+        if delivered:
+            self._upload_events(self._uploader)
         if delivered and not self._told_delivery:
             log.info("harvest: counters of %s go to %s", self._settings.app_name, self._settings.endpoint)
             self._told_delivery = True
         return delivered
-
-
-def report_aborted(number: int, aborted: Aborted) -> None:
-    """Say in the log what a worker was doing when it died."""
-    row = aborted.row
-    if row is None:
-        log.warning("worker %d died (%s) in %d requests of unknown route", number, aborted.reason, aborted.count)
-    else:
-        seconds = (clock.monotonic_ns() - row.start) / 1e9
-        message = "worker %d died (%s) while serving %s %s, which had begun %.1f s ago"
-        log.warning(message, number, aborted.reason, row.method, aborted.route, seconds)
 
 
 def run(path: str, settings: Settings, once: bool) -> int:  # noqa: FBT001  # as the command gives it
@@ -191,7 +206,7 @@ def run(path: str, settings: Settings, once: bool) -> int:  # noqa: FBT001  # as
 
     Returns 0 when the last upload was delivered, else 1. Raises `SharedDirectoryError` when it cannot be read.
     """
-    harvester = Harvester(observe(path), settings, None)
+    harvester = Harvester(observe(path), settings)
     if not settings.endpoint:
         log.error("harvest: endpoint is empty, so there is nowhere to upload to; set WSGIAPM_ENDPOINT")
         return 1

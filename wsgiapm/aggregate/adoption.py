@@ -7,12 +7,10 @@ same totals (see "A transaction begins" in `layout`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from wsgiapm import clock
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.aggregate.in_flight import Row, free_row, read_rows
@@ -89,20 +87,6 @@ def find_left(catalogue: Catalogue, cells: Sequence[int]) -> Left:
 
 def _name(catalogue: Catalogue, row: Row) -> str:
     return catalogue.names[row.name] if row.name < len(catalogue.names) else UNKNOWN
-
-
-def describe_death(number: int, aborted: Aborted) -> bytes:
-    """Return the payload of the event that a worker died, as `layout` describes it."""
-    event: dict[str, object] = {
-        "worker": number,
-        "reason": aborted.reason,
-        "route": aborted.route,
-        "count": aborted.count,
-    }
-    row = aborted.row
-    if row is not None:
-        event.update(method=row.method, scheme=row.scheme, running_ns=max(clock.monotonic_ns() - row.start, 0))
-    return json.dumps(event, separators=(",", ":")).encode()
 
 
 class Owner(Protocol):

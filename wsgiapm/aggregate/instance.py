@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
+from collections.abc import Callable
+from typing import Protocol
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.adoption import Aborted, Ended, Settlement, describe_death
+from wsgiapm.aggregate.adoption import Aborted, Ended, Settlement
 from wsgiapm.aggregate.budget import DEFAULT_BUDGET, Budget
 from wsgiapm.aggregate.catalogue import Series
 from wsgiapm.aggregate.directory import SharedDirectory, create_directory, open_directory
@@ -39,6 +41,16 @@ class BusyError(Exception):
     """Another process is writing the index; the same will work a moment later."""
 
 
+class Witness(Protocol):
+    """Who looks at a dead process's segment before it is settled, and tells what it was doing once that is known."""
+
+    def tell(self, aborted: list[Aborted]) -> None:
+        """Say that the process died in these transactions, if in any."""
+
+
+CallWitness = Callable[["Instance"], Witness]
+
+
 class Instance:
     """What a process needs in order to count: see `join` and `alone`."""
 
@@ -56,28 +68,30 @@ class Instance:
         if directory is not None and segment.number >= 0:
             self.journal = Journal(directory, segment.number, header.epoch, self._drop_event)
 
-    def begin(self, apdex_t: int) -> list[Aborted]:
+    def begin(self, apdex_t: int, call_witness: CallWitness | None = None) -> list[Aborted]:
         """Settle what an earlier owner of the segment left, and take it over; returns what it left running.
 
-        `apdex_t` is in nanoseconds. Raises `BusyError` when the index is being written, and `IndexFullError` or
-        OSError when there is no room.
+        `apdex_t` is in nanoseconds; `call_witness` is for who wants to know how that owner ended. Raises `BusyError` when
+        the index is being written, and `IndexFullError` or OSError when there is no room.
         """
         number = self.index.add_table(apdex_t)
         if number is None:
             raise BusyError
         self.use_table(number)
         self._reserve()
-        if not self._settlement.settle():
+        if self.settle(call_witness) is None:
             raise BusyError
         self.segment.claim(self.header.epoch)
-        self.note_deaths(self._settlement.aborted)
         return self._settlement.aborted
 
-    def note_deaths(self, found: list[Aborted]) -> None:
-        """Write into the journal of our segment what its earlier owner was doing when it died."""
-        if self.journal is not None:
-            for aborted in found:
-                self.journal.append(layout.WORKER_DIED_EVENT, describe_death(self.segment.number, aborted))
+    def settle(self, call_witness: CallWitness | None) -> list[Aborted] | None:
+        """Count what an earlier owner of the segment left; returns what it left running, None when the index is busy."""
+        witness = None if call_witness is None else call_witness(self)
+        if not self._settlement.settle():
+            return None
+        if witness is not None:
+            witness.tell(self._settlement.aborted)
+        return self._settlement.aborted
 
     def _drop_event(self, reason: str) -> None:
         try:

@@ -65,6 +65,7 @@ segment-N
                          8      pid of the owner                  9   its start time (clock ticks since boot)
                          10     inode of its pid namespace        11  monotonic time of the claim
                          12     wall time of the claim            13  raised by claims (by 2) and settlements
+                         14     word 32 at the time of the claim
                          32     transactions begun, of all owners
                          33     transactions now running without a row
                          34     CPU time used by all owners
@@ -127,8 +128,7 @@ The writer writes behind what is written and then raises the word at 64, so what
 seen and is overwritten. It never overwrites what has not been consumed; an event without room is dropped and counted.
 An event may be delivered twice, when a leader dies between delivering it and raising the word at 72.
 
-Kind 1: ``{"worker": N, "reason": "killed" | "timeout", "route": str, "count": int}``, and for a request that had a row
-``"method": str, "scheme": str, "running_ns": int``.
+The payload of kind 1 is ``{"event": name, "body": sentence, "attributes": {name: text or integer}}``.
 """
 
 from __future__ import annotations
@@ -172,7 +172,15 @@ CELLS_OFFSET: Final = ROWS_OFFSET + ROWS_BYTES
 FIRST_CELL: Final = CELLS_OFFSET // WORD
 FIRST_ROW: Final = ROWS_OFFSET // WORD
 
-PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, SETTLEMENTS = 8, 9, 10, 11, 12, 13
+PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, SETTLEMENTS, BEGUN_AT_CLAIM = (
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+)
 BEGUN, ROWLESS, CPU_TIME, WAITING, TIMED_OUT = 32, 33, 34, 35, 36
 RESIDENT_MEMORY, THREADS, OPEN_FILES, LAST_HARVEST = 40, 41, 42, 43
 

@@ -6,18 +6,18 @@ from __future__ import annotations
 import os
 
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.adoption import Aborted, Settlement, needs_settling
+from wsgiapm.aggregate.adoption import Aborted, needs_settling
 from wsgiapm.aggregate.directory import SharedDirectory, segment_is_live
-from wsgiapm.aggregate.instance import Instance
+from wsgiapm.aggregate.instance import CallWitness, Instance
 from wsgiapm.aggregate.segment import take_segment
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.errors import SharedDirectoryError
 
 
-def settle_orphans(instance: Instance) -> list[tuple[int, Aborted]]:
+def settle_orphans(instance: Instance, call_witness: CallWitness | None = None) -> list[tuple[int, Aborted]]:
     """Count what dead processes left; returns segment number and what was running there.
 
-    Raises OSError when a segment cannot be read or written.
+    `call_witness` is for who wants to know how they ended. Raises OSError when a segment cannot be read or written.
     """
     settled: list[tuple[int, Aborted]] = []
     directory = instance.directory
@@ -25,7 +25,8 @@ def settle_orphans(instance: Instance) -> list[tuple[int, Aborted]]:
         for number in directory.segments():
             ours = number == instance.segment.number
             if not ours and not segment_is_live(directory, number) and _needs_settling(directory, number):
-                settled += ((number, aborted) for aborted in _settle(instance, directory, number))
+                found = _settle(instance, directory, number, call_witness)
+                settled += ((number, aborted) for aborted in found)
     return settled
 
 
@@ -41,19 +42,19 @@ def _needs_settling(directory: SharedDirectory, number: int) -> bool:
     return len(start) == layout.CELLS_OFFSET and needs_settling(memoryview(start).cast("Q"))
 
 
-def _settle(instance: Instance, directory: SharedDirectory, number: int) -> list[Aborted]:
+def _settle(
+    instance: Instance, directory: SharedDirectory, number: int, call_witness: CallWitness | None
+) -> list[Aborted]:
     segment = take_segment(directory, instance.header.epoch, instance.index.chunks[:], number)
     if segment is None:
         return []
     try:
         other = Instance(instance.header, instance.index, segment, directory)
         other.use_table(instance.table_number)
-        settlement = Settlement(instance.index, other)
-        settlement.settle()
-        other.note_deaths(settlement.aborted)
+        found = other.settle(call_witness)
         if other.journal is not None:
             other.journal.close()
-        return settlement.aborted
+        return found or []
     finally:
         segment.close()
         directory.unlock(layout.SEGMENT_LOCKS + number)

@@ -6,8 +6,10 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import sys
 from collections.abc import Sequence
-from typing import Protocol
+from contextlib import suppress
+from typing import Any, Protocol
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
@@ -18,6 +20,9 @@ from wsgiapm.errors import SharedDirectoryError
 
 HIGH_BITS = int.from_bytes(b"\0\0\0\0\0\0\0\x80" * layout.CHUNK_CELLS, "little")
 """The highest bit of every cell of a chunk: where one is set, the file is damaged."""
+
+# From 3.13 on a mapping need not keep a descriptor of its own.
+_NO_DESCRIPTOR: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
 
 class Memory(Protocol):
@@ -44,7 +49,7 @@ class FileMemory:
         # What is there was allocated when it was made, unless somebody made the file sparse behind our back.
         self._file.allocate(self._allocated, size - self._allocated)
         self._allocated = size
-        return mmap.mmap(self._file.descriptor, size)
+        return mmap.mmap(self._file.descriptor, size, **_NO_DESCRIPTOR)
 
     def close(self) -> None:
         """See `Memory`."""
@@ -104,8 +109,13 @@ class Segment:
         self._use(self._memory.map(0))
 
     def close(self) -> None:
-        """Close the file; the cells stay usable but cannot grow."""
+        """Close the file and unmap it; the cells cannot be used any more."""
         self._memory.close()
+        self.cells.release()
+        self.floats.release()
+        while self._mappings:
+            with suppress(BufferError):  # somebody still looks at a part of it
+                self._mappings.pop().close()
 
     def claim(self, epoch: bytes) -> None:
         """Write this process's name into the header; the first words of a new file last, so that they mean it is whole."""
@@ -115,6 +125,7 @@ class Segment:
         cells[layout.PID_NAMESPACE] = pid_namespace()
         cells[layout.CLAIMED_MONOTONIC] = clock.monotonic_ns()
         cells[layout.CLAIMED_WALL] = clock.time_ns()
+        cells[layout.BEGUN_AT_CLAIM] = cells[layout.BEGUN]
         cells[layout.SETTLEMENTS] += 2
         for word in (layout.TIMED_OUT, layout.RESIDENT_MEMORY, layout.THREADS, layout.OPEN_FILES, layout.LAST_HARVEST):
             cells[word] = 0

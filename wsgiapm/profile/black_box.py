@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The black box: a file into which the interpreter writes its stacks when the process dies of a signal.
+
+It is the standard library's faulthandler, writing into `black-box-N` of the shared directory, opened beforehand. It needs
+neither the GIL nor memory, so a stuck C call under gunicorn's `--timeout` (SIGABRT), a SIGSEGV and an abort in an extension all
+name the line they happened on. Whoever finds the dead process's segment reads the file. A handler that was installed
+before, gunicorn's for SIGABRT for one, runs after it. If the app had switched faulthandler on for itself, what it would have
+seen on stderr is given back by the reader, in the log.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import re
+import sysconfig
+from dataclasses import dataclass
+
+from wsgiapm.aggregate.directory import SharedDirectory
+from wsgiapm.errors import SharedDirectoryError
+
+_LARGEST = 65536
+_REASON = re.compile(r"^Fatal Python error: (.+)$", re.MULTILINE)
+_THREAD = re.compile(r"^(Current thread|Thread) 0x([0-9a-f]+)[^\n]*\n((?:  .*\n?)*)", re.MULTILINE)
+_FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One call: the file as the interpreter knows it, the line it stood on, the function."""
+
+    file: str
+    line: int
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A thread by its native identifier, and its calls, the innermost first."""
+
+    identifier: int
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What a black box holds: why, as the interpreter puts it, and each thread's calls, the innermost first.
+
+    `threads` begins with the one that was running; `text` is all of it.
+    """
+
+    reason: str
+    threads: tuple[Thread, ...]
+    text: str
+
+    def app_frames(self) -> dict[int, Frame]:
+        """Return the innermost frame of the app's own code in each thread that has one, by the thread's identifier."""
+        found = {t.identifier: next((f for f in t.frames if is_app_code(f.file)), None) for t in self.threads}
+        return {identifier: frame for identifier, frame in found.items() if frame is not None}
+
+
+def is_app_code(file: str) -> bool:
+    """Tell whether a file is the app's own: no library, not the standard one, not ours."""
+    if file.startswith("<") or f"{os.sep}site-packages{os.sep}" in file or f"{os.sep}dist-packages{os.sep}" in file:
+        return False
+    paths = sysconfig.get_paths()
+    libraries = (paths["stdlib"], paths["platstdlib"], paths["scripts"], _OWN)
+    return not file.startswith(tuple(library + os.sep for library in libraries))
+
+
+def parse(text: str) -> Testimony | None:
+    """Return what the interpreter wrote, None if it wrote nothing that can be read."""
+    threads = sorted(_THREAD.findall(text), key=lambda thread: bool(thread[0] != "Current thread"))
+    reason = _REASON.search(text)
+    if reason is None and not threads:
+        return None
+    stacks = tuple(
+        Thread(int(identifier, 16), tuple(Frame(f, int(line), name) for f, line, name in _FRAME.findall(body)))
+        for _, identifier, body in threads
+    )
+    return Testimony(reason[1] if reason else "", stacks, text)
+
+
+def _name(number: int) -> str:
+    return f"black-box-{number}"
+
+
+def read_black_box(directory: SharedDirectory, number: int) -> Testimony | None:
+    """Return what the process of a segment left when it died, None if it left nothing."""
+    try:
+        descriptor = directory.open(_name(number))
+    except (OSError, SharedDirectoryError):
+        return None
+    try:
+        return parse(os.pread(descriptor, _LARGEST, 0).decode(errors="replace"))
+    finally:
+        os.close(descriptor)
+
+
+def clear_black_box(directory: SharedDirectory, number: int) -> None:
+    """Forget what was left there."""
+    try:
+        os.close(directory.open(_name(number), os.O_WRONLY | os.O_TRUNC))
+    except (OSError, SharedDirectoryError):
+        return
+
+
+class BlackBox:
+    """This process's own black box."""
+
+    def __init__(self) -> None:
+        """Nothing is switched on yet."""
+        self._descriptor = -1
+        self._was_enabled = False
+
+    def install(self, directory: SharedDirectory, number: int) -> None:
+        """Have the interpreter write into the black box of our segment; raises OSError when it cannot be made."""
+        if self._descriptor >= 0:
+            return
+        descriptor = directory.open(_name(number), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        self._was_enabled = faulthandler.is_enabled()
+        self._descriptor = descriptor
+        faulthandler.enable(file=descriptor, all_threads=True)
+
+    def leave(self) -> None:
+        """In a forked child: what kills it is not written into the parent's."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            if self._was_enabled:
+                faulthandler.enable()
+            else:
+                faulthandler.disable()
