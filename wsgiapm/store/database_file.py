@@ -51,8 +51,12 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(path)}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
     )
-    for pragma in _PRAGMAS:
-        connection.execute(pragma)
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
