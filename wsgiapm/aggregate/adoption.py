@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.aggregate.in_flight import Row, free_row, read_rows
+from wsgiapm.aggregate.index import Index
 from wsgiapm.aggregate.schema import ABORTED_REQUESTS, UNKNOWN
 
 
@@ -106,9 +107,9 @@ class Owner(Protocol):
 class Settlement:
     """One settling of a segment. `aborted` grows as they are counted, also when it has to be tried again."""
 
-    def __init__(self, catalogue: Catalogue, owner: Owner) -> None:
+    def __init__(self, index: Index, owner: Owner) -> None:
         """`owner` is this process, with the segment it has locked."""
-        self._catalogue = catalogue
+        self._catalogue = index
         self._owner = owner
         self.aborted: list[Aborted] = []
 
@@ -117,6 +118,9 @@ class Settlement:
         cells = self._owner.cells
         if not needs_settling(cells):
             return True
+        # The dead owner may have added series up to its end: without them too much would look unfinished.
+        if not self._catalogue.refresh() or self._catalogue.damaged:
+            return False
         cells[layout.SETTLEMENTS] |= 1
         left = find_left(self._catalogue, cells)
         if not all(map(self._commit, left.ended)) or not all(map(self._abort, left.aborted)):

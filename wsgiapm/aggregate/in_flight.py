@@ -36,6 +36,11 @@ class Row(NamedTuple):
         return self.state in (layout.COUNTING, layout.ENDED_COUNTING)
 
     @property
+    def thread(self) -> int:
+        """The native identifier of the thread it runs on, as long as it runs."""
+        return 0 if self.ended else self.word
+
+    @property
     def duration(self) -> int:
         """How long it took, in nanoseconds, when it has ended."""
         return self.word

@@ -59,11 +59,12 @@ class Index(Catalogue):
         self._turn = Turn()  # a record lock does not keep out other threads of this process
         self._replay_new()
 
-    def refresh(self) -> None:
-        """Replay what other processes have added, unless another thread is about to."""
+    def refresh(self) -> bool:
+        """Replay what other processes have added, unless another thread is about to: then return False."""
         with self._turn.taken() as ours:
             if ours:
                 self._replay_new()
+            return ours
 
     def close(self) -> None:
         """Close the file it is kept in; what has been read stays."""

@@ -76,7 +76,7 @@ segment-N
     4096     65536     rows of requests in flight, 2048 rows of 4 words:
                          0      monotonic start, 0 when the row is free
                          1      name << 32 | method << 8 | scheme << 4 | state
-                         2      identifier of the thread or greenlet; in states 3 and 4 the duration
+                         2      native identifier of the thread; in states 3 and 4 the duration
                          3      in states 3 and 4: status code, + 65536 if it failed; else 0
                          States: 1 running, 2 being counted, 3 ended and waiting for a free index,
                          4 as 3, and being counted by an adopter

@@ -17,6 +17,7 @@ from wsgiapm.aggregate.adoption import Aborted, Ended, Left, find_left
 from wsgiapm.aggregate.catalogue import Catalogue
 from wsgiapm.aggregate.directory import SharedDirectory, segment_is_live
 from wsgiapm.aggregate.in_flight import Row, read_rows
+from wsgiapm.aggregate.index import Index
 from wsgiapm.aggregate.instance import Instance, observe
 from wsgiapm.aggregate.owner import owner_lives
 from wsgiapm.aggregate.projection import project
@@ -60,11 +61,13 @@ class _Plan(NamedTuple):
     """What of the catalogue every segment is read by: the kinds of its chunks, and which cells count transactions."""
 
     catalogue: Catalogue
+    offset: int
     kinds: list[int]
     transactions: list[int]
 
 
 def _make_plan(catalogue: Catalogue) -> _Plan:
+    offset = catalogue.offset
     kinds = catalogue.chunks[:]  # another thread may be adding to them
     mask = bytearray(len(kinds) * layout.CHUNK_BYTES)
     end = layout.FIRST_CELL + len(mask) // layout.WORD
@@ -76,7 +79,7 @@ def _make_plan(catalogue: Catalogue) -> _Plan:
                     if position and position + first + size <= end:
                         start = (position + first - layout.FIRST_CELL) * layout.WORD
                         mask[start : start + size * layout.WORD] = b"\xff" * size * layout.WORD
-    return _Plan(catalogue, kinds, read_chunks(bytes(mask), kinds))
+    return _Plan(catalogue, offset, kinds, read_chunks(bytes(mask), kinds))
 
 
 def _read_image(plan: _Plan, number: int, read: Callable[[int, int], bytes], *, live: bool) -> _Image | None:
@@ -138,10 +141,16 @@ def _add(chunks: int, images: Iterable[tuple[int, _Image | None]]) -> Totals:
     return Totals(memoryview(data).cast("Q"), workers, damaged)
 
 
-def add_up(catalogue: Catalogue, directory: SharedDirectory) -> Totals:
-    """Return the sum of all segments of a directory."""
-    plan = _make_plan(catalogue)
-    return _add(len(plan.kinds), _images(plan, directory))
+def add_up(index: Index, directory: SharedDirectory) -> Totals:
+    """Return the sum of all segments of a directory. Raises OSError when it cannot be read."""
+    for _ in range(_READS_AT_MOST):
+        plan = _make_plan(index)
+        totals = _add(len(plan.kinds), _images(plan, directory))
+        # What a dead process left is known only to who knows all series it counted in, up to its end.
+        left = any(worker.aborted or worker.ended for worker in totals.workers)
+        if not left or (index.refresh() and index.offset == plan.offset):
+            break
+    return totals
 
 
 def add_up_alone(instance: Instance) -> Totals:
