@@ -24,6 +24,7 @@ FindStatus = Callable[[int], int | None]
 _SECOND = 1_000_000_000
 _MEBIBYTE = 1024 * 1024
 _LISTED_AT_MOST = 20
+_NAMED_AT_MOST = 4
 # What faulthandler calls the signals it is installed for.
 _SIGNALS = {
     "Segmentation fault": "SIGSEGV",
@@ -81,14 +82,6 @@ class LastWords:
     status: int | None = None
 
     @property
-    def frame(self) -> Frame | None:
-        """The line of the app's own code that was running, None when nobody saw it."""
-        frames = {} if self.testimony is None else self.testimony.app_frames()
-        culprit = self.culprit
-        thread = 0 if culprit is None or culprit.row is None else culprit.row.thread
-        return frames.get(thread) or next(iter(frames.values()), None)
-
-    @property
     def culprit(self) -> Aborted | None:
         """The request that most likely was the cause: that of the thread that crashed, else the one that ran longest."""
         rows = [entry for entry in self.aborted if entry.row is not None]
@@ -97,15 +90,26 @@ class LastWords:
         return max(by_thread or rows, key=_seconds, default=None)
 
     @property
+    def frame(self) -> Frame | None:
+        """The line of the app's own code where the culprit stood, None when nobody saw it."""
+        frame = None if self.culprit is None else self.frame_of(self.culprit)
+        return frame or next(iter(self._frames().values()), None)
+
+    def frame_of(self, entry: Aborted) -> Frame | None:
+        """Return the line of the app's own code where a request stood, None when nobody saw it."""
+        return None if entry.row is None else self._frames().get(entry.row.thread)
+
+    def _frames(self) -> dict[int, Frame]:
+        return {} if self.testimony is None else self.testimony.app_frames()
+
+    @property
     def message(self) -> str:
         """One sentence for the log and the report."""
         who, how = self.deceased, describe_exit(self.status, self.testimony)
         reason = self.aborted[0].reason if self.aborted else "killed"
         cause = f"{reason}, {how}" if how != "unknown" else reason
-        frame = self.frame
         return (
-            f"worker {who.worker} (pid {who.pid}) died ({cause}){self._doing()}"
-            f"{f', at {frame.file}:{frame.line} in {frame.function}' if frame else ''}"
+            f"worker {who.worker} (pid {who.pid}) died ({cause}) {self._doing()}"
             f"; it had served {max(who.requests - self._running(), 0)} requests in {who.uptime / _SECOND:.1f} s"
             f"{f' and used {who.memory / _MEBIBYTE:.0f} MiB' if who.memory else ''}"
         )
@@ -114,13 +118,21 @@ class LastWords:
         return sum(entry.count for entry in self.aborted)
 
     def _doing(self) -> str:
-        first = self.culprit
-        if first is None:
-            return f" in {self._running()} requests of unknown route" if self.aborted else " while idle"
-        others = self._running() - 1
-        more = f"; {others} other{'s' if others > 1 else ''} in flight" if others else ""
-        method = first.row.method if first.row is not None else ""
-        return f" while serving {method} {first.route}, which had begun {_seconds(first):.1f} s before{more}"
+        culprit = self.culprit
+        if culprit is None:
+            doing = f"in {self._running()} requests of unknown route" if self.aborted else "while idle"
+            return f"{doing}, at {_place(self.frame)}" if self.frame else doing
+        rest = [entry for entry in self.aborted if entry is not culprit and entry.row is not None]
+        named = [culprit, *sorted(rest, key=_seconds, reverse=True)][:_NAMED_AT_MOST]
+        others = self._running() - len(named)
+        more = f" and {others} other{'s' if others > 1 else ''}" if others else ""
+        return f"while serving {', '.join(map(self._name, named))}{more}"
+
+    def _name(self, entry: Aborted) -> str:
+        frame, method = self.frame_of(entry), entry.row.method if entry.row is not None else ""
+        if frame is None and entry is self.culprit and len(self.aborted) == 1:
+            frame = self.frame
+        return f"{method} {entry.route} ({_seconds(entry):.1f} s{f', at {_place(frame)}' if frame else ''})"
 
     def payload(self) -> bytes:
         """Return the event as it stands in the journal: JSON with "event", "body" and flat "attributes"."""
@@ -134,7 +146,7 @@ class LastWords:
             "wsgiapm.requests": max(who.requests - self._running(), 0),
             "wsgiapm.memory_bytes": who.memory,
             "wsgiapm.aborted": self._running(),
-            "wsgiapm.in_flight": json.dumps([_describe(entry) for entry in self.aborted[:_LISTED_AT_MOST]]),
+            "wsgiapm.in_flight": json.dumps([self._describe(entry) for entry in self.aborted[:_LISTED_AT_MOST]]),
         }
         if frame is not None:
             attributes["code.file.path"] = frame.file
@@ -144,16 +156,25 @@ class LastWords:
             attributes["code.stacktrace"] = self.testimony.text
         return json.dumps({"event": EVENT, "body": self.message, "attributes": attributes}).encode()
 
+    def _describe(self, entry: Aborted) -> dict[str, str | int | float]:
+        row = entry.row
+        if row is None:
+            return {"route": entry.route, "count": entry.count}
+        described: dict[str, str | int | float] = {
+            "route": entry.route,
+            "method": row.method,
+            "seconds": round(_seconds(entry), 3),
+        }
+        frame = self.frame_of(entry)
+        return described if frame is None else {**described, "at": _place(frame)}
+
 
 def _seconds(entry: Aborted) -> float:
     return 0.0 if entry.row is None else max(clock.monotonic_ns() - entry.row.start, 0) / _SECOND
 
 
-def _describe(entry: Aborted) -> dict[str, str | int | float]:
-    row = entry.row
-    if row is None:
-        return {"route": entry.route, "count": entry.count}
-    return {"route": entry.route, "method": row.method, "seconds": round(_seconds(entry), 3)}
+def _place(frame: Frame | None) -> str:
+    return "" if frame is None else f"{frame.file}:{frame.line} in {frame.function}"
 
 
 class Coroner:

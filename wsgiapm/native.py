@@ -18,6 +18,10 @@ def _original(module: str, name: str, current: Any) -> Any:
     return current if monkey is None else monkey.get_original(module, name)
 
 
+get_ident: Callable[[], int] = _original("_thread", "get_ident", _thread.get_ident)
+"""Return the identifier of this native thread, also in a greenlet."""
+
+
 def allocate_lock() -> _thread.LockType:
     """Return a lock that no event loop knows of."""
     lock: _thread.LockType = _original("_thread", "allocate_lock", _thread.allocate_lock)()

@@ -20,6 +20,7 @@ from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.layout import BEGUN, ENDED, FAILED, ROWLESS, ROWS, RUNNING, WAITING
 from wsgiapm.aggregate.snapshot import Attributes
+from wsgiapm.native import get_ident
 from wsgiapm.transaction import Transaction
 
 _PATHS_AT_MOST = 4096
@@ -80,6 +81,7 @@ class Recorder:
             cells[BEGUN] += 1
             return
         cells[row + 1] = word
+        cells[row + 2] = get_ident()
         cells[row] = transaction.start
         cells[BEGUN] += 1
 
