@@ -63,6 +63,22 @@ test: packages setup lint ## All that guards a change: lint, the unit tests on $
 test-long: packages setup ## The tests that take long: every worker class, stress, whole demos
 	$(PYTHON) -m pytest -m long
 
+# -- measuring -------------------------------------------------------------------------------------------------------
+
+BENCHMARKS := request throughput merge footprint pause growth
+
+.PHONY: bench bench-profile bench-instructions $(BENCHMARKS:%=bench-%)
+bench: $(BENCHMARKS:%=bench-%) ## All benchmarks, in about 20 minutes; bench-request, -throughput, -merge, -footprint, -pause, -growth alone; QUICK=1 tries them out
+
+$(BENCHMARKS:%=bench-%): bench-%: $(VENV)/.installed-tests
+	$(PYTHON) -m benchmarks.$* $(if $(QUICK),--quick)
+
+bench-profile: $(VENV)/.installed-tests ## Where the time of the request path goes, line by line
+	$(PYTHON) -m benchmarks.request_profile
+
+bench-instructions: $(VENV)/.installed-tests ## How many instructions a request takes; ACCEPT=1 keeps the figure for the tests
+	$(PYTHON) -m benchmarks.instructions $(if $(ACCEPT),--accept)
+
 # -- seeing it work --------------------------------------------------------------------------------------------------
 
 .PHONY: demo

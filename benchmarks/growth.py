@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does a request cost more when there are many series, many workers, or when many requests have been counted?"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from benchmarks.conversation import Subject
+from benchmarks.figures import estimate, ratios
+from benchmarks.peers import OURS
+from benchmarks.report import is_quick, publish, table
+
+_ROUNDS = 7 if is_quick() else 61
+_TURN = 5000 if is_quick() else 15_000
+
+
+class Case(NamedTuple):
+    series: int
+    workers: int
+    requests_before: int
+
+
+CASES = (
+    Case(10, 1, 0),
+    Case(10, 1, 0),  # the control
+    Case(1000, 1, 0),
+    Case(5000, 1, 0),
+    Case(10, 8, 0),
+    Case(10, 64, 0),
+    Case(10, 1, 100_000 if is_quick() else 10_000_000),
+)
+
+
+def main() -> None:
+    with ExitStack() as stack:
+        subjects = [
+            stack.enter_context(Subject(OURS.environment, "benchmarks.growing", str(case.series), str(case.workers)))
+            for case in CASES
+        ]
+        for case, subject in zip(CASES, subjects, strict=True):
+            subject.ask(do="run", requests=max(case.requests_before, 2000))
+        taken: list[list[float]] = [[] for _ in CASES]
+        for number in range(_ROUNDS):
+            for i in range(len(CASES)) if number % 2 else reversed(range(len(CASES))):
+                taken[i].append(subjects[i].ask(do="run", requests=_TURN) * 1e6)
+    rows, result = [], []
+    for number, (case, times) in enumerate(zip(CASES, taken, strict=True)):
+        cost, ratio = estimate(times), estimate(ratios(times, taken[0]))
+        result.append({**case._asdict(), "us": cost, "ratio": ratio})
+        note = " (A/A control)" if number == 1 else ""
+        rows.append(
+            [f"{case.series:,}{note}", str(case.workers), f"{case.requests_before:,}", cost.show(), ratio.show(3)]
+        )
+    head = ["series", "workers", "requests before", "µs per request, app included", "times the first row"]
+    publish("growth", {"rounds": _ROUNDS, "cases": result}, table(head, rows))
+
+
+if __name__ == "__main__":
+    main()
