@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -44,6 +45,9 @@ PATIENCE = 2 * HARVEST_INTERVAL + 10.0
 # In a timed run as much as eight clients send; without an end just enough to have something to look at.
 BUSY = ("--concurrency", "8", "--pause", "0.01")
 GENTLE = ("--concurrency", "3", "--pause", "0.25")
+
+# Set by Ctrl-C. Looked at where it is safe to end: an exception out of nowhere might leave a program behind.
+_stopping = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ class Report:
         """Wait until it has counted so many requests, as long as it may take; return what it has counted then."""
         deadline = time.monotonic() + PATIENCE
         while (account := self.account()).total < requests and time.monotonic() < deadline:
-            time.sleep(0.5)
+            _sleep(0.5)
         return account
 
 
@@ -137,7 +141,7 @@ def main() -> int:
     """Run the demo; 0 if, in a timed run, every request was answered and recorded."""
     arguments = _parse()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+        signal.signal(number, lambda *_: _stopping.set())
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     prefix = "wsgiapm-demo-"
     with (
@@ -169,7 +173,7 @@ def _run(demo: Demo, seconds: float | None) -> int:
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    with Supervisor(demo.directory, demo.programs(), demo.environment) as supervisor:
+    with Supervisor(demo.directory, demo.programs(), demo.environment, _sleep) as supervisor:
         report = _wait_until_ready(demo, supervisor)
         print(f"{WORKERS} {demo.worker_class} workers serve it, each replaced after about {MAX_REQUESTS} requests\n")
         print(f"  The report: {report.address}\n")
@@ -177,7 +181,8 @@ def _run(demo: Demo, seconds: float | None) -> int:
         if seconds is None:
             print(f"The shop itself: http://{HOST}:{demo.shop_port}/\nCtrl-C ends all of it.")
             with _traffic(demo, *GENTLE) as traffic:
-                return traffic.wait()
+                _wait(traffic)
+            raise ProgramError("the traffic has ended by itself")
         books = _send_for(seconds, demo, supervisor)
         return _compare(demo, report, books)
 
@@ -213,10 +218,9 @@ def _send_for(seconds: float, demo: Demo, supervisor: Supervisor) -> dict[str, A
     """Send for so long, with a reload in the middle; return traffic.py's books."""
     print(f"Sending for {seconds:g} seconds, with a reload (HUP) in the middle")
     with _traffic(demo, "--seconds", str(seconds), *BUSY) as traffic:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            traffic.wait(seconds / 2)
+        _wait(traffic, seconds / 2)
         supervisor.signal("app", "HUP")
-        traffic.wait()
+        _wait(traffic)
     with open(_books_file(demo), encoding="utf-8") as file:
         books: dict[str, Any] = json.load(file)
     return books
@@ -256,8 +260,16 @@ def _is_open(port: int) -> bool:
     return False
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _sleep(seconds: float) -> None:
+    if _stopping.wait(seconds):
+        raise KeyboardInterrupt
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float = float("inf")) -> None:
+    """Wait for the end of a process, but no longer than so many seconds."""
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        _sleep(0.05)
 
 
 def _parse() -> argparse.Namespace:

@@ -47,10 +47,24 @@ class Program:
 
 
 class Supervisor:
-    """Runs programs until it is stopped; a context manager."""
+    """Runs programs until it is stopped; a context manager.
 
-    def __init__(self, directory: str, programs: Sequence[Program], environment: Mapping[str, str]) -> None:
+    Args:
+        directory: where everything it writes goes.
+        programs: what it runs.
+        environment: of all of them.
+        sleep: what waits between two looks; may raise to give up.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        programs: Sequence[Program],
+        environment: Mapping[str, str],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._directory = directory
+        self._sleep = sleep
         self._file = os.path.join(directory, "supervisord.conf")
         self._environment = environment
         with open(self._file, "w", encoding="utf-8") as file:
@@ -102,7 +116,7 @@ class Supervisor:
         while time.monotonic() < deadline and f"{program} entered FATAL state" not in self.output("supervisord"):
             if result := condition():
                 return result
-            time.sleep(0.05)
+            self._sleep(0.05)
         raise ProgramError(f"{program} did not get ready; it wrote:\n{self.last_lines(program)}")
 
     def find_line(self, program: str, pattern: str) -> re.Match[str] | None:
