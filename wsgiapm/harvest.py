@@ -76,6 +76,16 @@ def _guard(step: Callable[[], None], what: str) -> None:
         log.once(f"harvest {what} {type(error)}", "ERROR", "%s failed, please report it: %r", what, error)
 
 
+def pause_until_next(interval: float, now: float) -> float:
+    """Return the seconds until the next round.
+
+    Rounds are in the middle of the intervals of wall time, whoever leads: charts whose slots begin at multiples of the
+    interval then have exactly one round in each.
+    """
+    pause = interval - (now + interval / 2) % interval
+    return pause if pause > interval / 10 else pause + interval
+
+
 def know_nothing(_pid: int) -> None:
     """Know no exit status."""
 
@@ -117,10 +127,8 @@ class Harvester:
     def _run(self) -> None:
         pause = min(_FIRST_AFTER, self._settings.harvest_interval)
         while not self._stop.acquire(timeout=pause):
-            started = clock.monotonic_ns()
             self.run_round()
-            taken = (clock.monotonic_ns() - started) / 1e9
-            pause = max(self._interval() - taken, 0.1)
+            pause = pause_until_next(self._interval(), clock.time())
         _guard(self._stop_leading, "ending to lead")
 
     def _interval(self) -> float:

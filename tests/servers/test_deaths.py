@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers of a real gunicorn die in mid-request; what they were doing reaches the log, the counters and the server."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def send(port: int, path: str) -> None:
+    """Send a request that may never be answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=40)
+    try:
+        connection.request("GET", path)
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        pass
+    finally:
+        connection.close()
+
+
+def counted(shared: Path, family: str) -> dict[tuple[str, ...], int]:
+    """Return a metric from `wsgiapm metrics`, by the values of its labels that are not empty."""
+    command = [sys.executable, "-m", "wsgiapm", "metrics", "--shared-dir", str(shared)]
+    text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+    return {
+        tuple(sample.labels.values()): int(sample.value)
+        for found in text_string_to_metric_families(text)
+        for sample in found.samples
+        if sample.name == family and sample.value
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "reason", "words"),
+    [
+        ("/kill", ["--worker-class", "sync"], "killed", r"died \(killed, SIGKILL\) while serving GET /kill \("),
+        (
+            "/segv",
+            ["--worker-class", "gthread", "--threads", "4"],
+            "killed",
+            r"died \(killed, SIGSEGV\) while serving GET /segv \(.*crashing\.py:\d+ in crash\), GET /slow \(",
+        ),
+        (
+            "/stuck",
+            ["--worker-class", "sync", "--timeout", "2"],
+            "timeout",
+            r"died \(timeout, SIGKILL\) while serving GET /stuck \(.*crashing\.py:\d+ in hold_the_interpreter\)",
+        ),
+    ],
+)
+def test_a_death_in_mid_request_is_told_and_counted(
+    path: str, options: list[str], reason: str, words: str, gunicorn_app: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The log names signal, request and line; the request counts as aborted by route; none is in flight any more."""
+    gunicorn, port = gunicorn_app("crashing:application", "--workers", "1", *options, cwd=HERE)
+    send(port, "/fine")
+    slow = threading.Thread(target=send, args=(port, "/slow"), daemon=True)
+    if "gthread" in options:
+        slow.start()
+        wait_for_flight(tmp_path / "shared", 1)
+
+    send(port, path)
+
+    gunicorn.wait_for_output(words)
+    send(port, "/fine")
+    shared = tmp_path / "shared"
+    expected = {(path, reason): 1} | ({("/slow", reason): 1} if slow.ident else {})
+    assert counted(shared, "wsgiapm_aborted_requests_total") == expected
+    assert counted(shared, "http_server_active_requests") == {}
+    assert counted(shared, "http_server_request_duration_seconds_count") == {("GET", "200", "/fine", "http"): 2}
+
+
+def wait_for_flight(shared: Path, running: int) -> None:
+    """Wait until so many requests are in flight."""
+    for _ in range(100):
+        if sum(counted(shared, "http_server_active_requests").values()) >= running:
+            return
+    pytest.fail(f"{running} requests never ran at once")
+
+
+def test_last_words_reach_the_server(
+    gunicorn_app: Callable[..., Any], server: Any, wait_until: Callable[..., Any]
+) -> None:
+    """The event stands in /api/v1/events with its sentence, its line and the requests it was in."""
+    env = {"WSGIAPM_ENDPOINT": server.address, "WSGIAPM_HARVEST_INTERVAL": "1s"}
+    _, port = gunicorn_app("crashing:application", "--workers", "2", "--worker-class", "gthread", cwd=HERE, env=env)
+
+    send(port, "/segv")
+
+    def find() -> Any:
+        known = [app["name"] for app in server.get("/api/v1/apps")["apps"]]
+        return "crashing" in known and server.get("/api/v1/events", app="crashing")["events"]
+
+    (event,) = wait_until(find, "the event arrives", 40)
+    assert "died (killed, SIGSEGV) while serving GET /segv" in event["message"]
+    assert event["attributes"]["code.function.name"] == "crash"
+    assert [row["route"] for row in event["attributes"]["in_flight"]] == ["/segv"]
