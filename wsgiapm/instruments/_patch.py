@@ -16,6 +16,9 @@ from wsgiapm.transaction import current_transaction
 if TYPE_CHECKING:
     from types import ModuleType
 
+STATIC = "(static)"
+"""The route of files that are served as they are."""
+
 Name = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], str | None]
 
 
@@ -71,11 +74,13 @@ def _apply(patch: Patch, failed: Callable[[], None], module: ModuleType) -> None
         return
     try:
         holder, attribute, original = wrapt.resolve_path(module, patch.target)
+        own = attribute in vars(holder)
+        wrapt.apply_patch(holder, attribute, wrapt.FunctionWrapper(original, _wrap(patch, failed)))
+        _installed[patch] = _Installed(holder, attribute, original, own)
     except AttributeError:  # another version of the library: it has no such thing
         return
-    own = attribute in vars(holder)
-    wrapt.apply_patch(holder, attribute, wrapt.FunctionWrapper(original, _wrap(patch, failed)))
-    _installed[patch] = _Installed(holder, attribute, original, own)
+    except Exception:  # a gate: this runs within the app's import
+        failed()
 
 
 def undo() -> None:

@@ -7,12 +7,35 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from wsgiapm.instruments._patch import Patch
+from wsgiapm.instruments._patch import STATIC, Patch
 
 MODULE = "django"
 VERSIONS = ">=4.2,<6"
 
-_GROUP = re.compile(r"\(\?P<(\w+)>(?:[^()\\]|\\.|\((?:[^()\\]|\\.)*\))*\)")
+_STATIC_VIEWS = {"django.contrib.staticfiles.views", "django.views.static"}
+_NAMED_GROUP = re.compile(r"\(\?P<(\w+)>")
+# What has to be told apart in order to find the end of a group: an escape, a character class, a parenthesis.
+_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()]", re.DOTALL)
+# Anchors, but not the first sign of a character class, nor what is escaped.
+_ANCHOR = re.compile(r"(?<![\[\\])\^|(?<!\\)\$$|\\[AbBZ]")
+_ESCAPED = re.compile(r"\\([^\w\s])")
+
+
+def _end_of_group(route: str, start: int) -> int:
+    depth = 0
+    for token in _TOKEN.finditer(route, start):
+        depth += (token[0] == "(") - (token[0] == ")")
+        if not depth:
+            return token.end()
+    return len(route)
+
+
+def _name_groups(route: str) -> str:
+    group = _NAMED_GROUP.search(route)
+    while group is not None:
+        route = f"{route[: group.start()]}<{group[1]}>{route[_end_of_group(route, group.start()) :]}"
+        group = _NAMED_GROUP.search(route)
+    return route
 
 
 @lru_cache(maxsize=2048)
@@ -21,9 +44,7 @@ def readable_route(route: str) -> str:
 
     `walks/<int:pk>/` becomes `/walks/<int:pk>/`, `^walks/(?P<pk>[0-9]+)/$` becomes `/walks/<pk>/`.
     """
-    if "(?P<" in route:
-        route = _GROUP.sub(r"<\1>", route)
-    route = route.replace("^", "").removesuffix("$").removesuffix("\\Z").replace("\\.", ".").replace("\\-", "-")
+    route = _ESCAPED.sub(r"\1", _ANCHOR.sub("", _name_groups(route)))
     return route if route.startswith("/") else "/" + route
 
 
@@ -32,8 +53,10 @@ def _matched(_handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], match
     route = getattr(match, "route", None)
     if route is None:
         return None
+    if getattr(match.func, "__module__", None) in _STATIC_VIEWS:
+        return STATIC
     script = str(request.META.get("SCRIPT_NAME", ""))
-    return script.rstrip("/") + readable_route(route)
+    return script.rstrip("/") + readable_route(str(route))
 
 
 PATCHES = (Patch("django.core.handlers.base", "BaseHandler.resolve_request", _matched),)

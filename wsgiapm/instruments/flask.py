@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wsgiapm.instruments._patch import Patch
+from wsgiapm.instruments._patch import STATIC, Patch
 
 MODULE = "flask"
 VERSIONS = ">=2,<4"
@@ -16,7 +16,9 @@ def _matched(context: Any, _args: tuple[Any, ...], _kwargs: dict[str, Any], _res
     rule = getattr(request, "url_rule", None)
     if rule is None:
         return None
-    return str(request.environ.get("SCRIPT_NAME", "")).rstrip("/") + str(rule.rule)
+    if str(rule.endpoint).rpartition(".")[2] == "static" and "filename" in rule.arguments:
+        return STATIC
+    return str(request.root_path).rstrip("/") + str(rule.rule)
 
 
 # The context that matches is the request's, from Flask 3.2 on the app's.
