@@ -79,7 +79,8 @@ def find_left(catalogue: Catalogue, cells: Sequence[int]) -> Left:
     left = cells[layout.BEGUN] - committed(catalogue, cells) - aborted_before(catalogue.series[:], cells)
     reason = "timeout" if cells[layout.TIMED_OUT] else "killed"
     # Rows that may have been counted come last, and are left out if there are more rows than that.
-    rows = sorted(read_rows(cells), key=lambda row: (row.perhaps_counted, row.ended))[: max(left, 0)]
+    in_rows = max(left - cells[layout.ROWLESS] - cells[layout.WAITING], 0)
+    rows = sorted(read_rows(cells), key=lambda row: row.doubt)[:in_rows]
     aborted = [Aborted(_name(catalogue, row), reason, 1, row) for row in rows if not row.ended]
     if left > len(rows):
         aborted.append(Aborted(UNKNOWN, reason, left - len(rows), None))
@@ -123,16 +124,24 @@ class Settlement:
             return False
         cells[layout.SETTLEMENTS] |= 1
         left = find_left(self._catalogue, cells)
+        self._free_counted(left)
         if not all(map(self._commit, left.ended)) or not all(map(self._abort, left.aborted)):
             return False
         cells = self._owner.cells
-        for row in read_rows(cells):
-            free_row(cells, row.position)
         cells[layout.ROWLESS] = 0
         cells[layout.WAITING] = 0
         cells[layout.BEGUN] = committed(self._catalogue, cells) + aborted_before(self._catalogue.series[:], cells)
         cells[layout.SETTLEMENTS] += 1
         return True
+
+    def _free_counted(self, left: Left) -> None:
+        # Before anything else, so that later only the row that is being dealt with may be in doubt.
+        cells = self._owner.cells
+        uncounted = {entry.row.position for entry in left.aborted if entry.row is not None}
+        uncounted |= {entry.row.position for entry in left.ended}
+        for row in read_rows(cells):
+            if row.position not in uncounted:
+                free_row(cells, row.position)
 
     def _mark(self, row: Row, state: int) -> None:
         cells = self._owner.cells
@@ -143,7 +152,7 @@ class Settlement:
         if position is None:
             return False
         if entry.row is not None:
-            self._mark(entry.row, layout.COUNTING)
+            self._mark(entry.row, layout.ABORTING)
         cells = self._owner.cells
         cells[position] += entry.count
         if entry.row is not None:

@@ -13,6 +13,9 @@ from wsgiapm.aggregate.schema import METHODS, SCHEMES
 FIRST_POSITIONS = range(FIRST_ROW, FIRST_ROW + ROWS * ROW_WORDS, ROW_WORDS)
 
 
+_DOUBTS = {layout.ENDED: 1, layout.COUNTING: 2, layout.ENDED_COUNTING: 3, layout.ABORTING: 3}
+
+
 class Row(NamedTuple):
     """One transaction that runs, or ran when its process died. `start` is monotonic nanoseconds."""
 
@@ -31,9 +34,9 @@ class Row(NamedTuple):
         return self.state in (layout.ENDED, layout.ENDED_COUNTING)
 
     @property
-    def perhaps_counted(self) -> bool:
-        """Whether its process died while it was being counted, before or after."""
-        return self.state in (layout.COUNTING, layout.ENDED_COUNTING)
+    def doubt(self) -> int:
+        """How likely it has been counted already: 0 it has not, 2 its process may have done so, 3 a settler may."""
+        return _DOUBTS.get(self.state, 0)
 
     @property
     def thread(self) -> int:

@@ -79,7 +79,7 @@ segment-N
                          2      native identifier of the thread; in states 3 and 4 the duration
                          3      in states 3 and 4: status code, + 65536 if it failed; else 0
                          States: 1 running, 2 being counted, 3 ended and waiting for a free index,
-                         4 as 3, and being counted by an adopter
+                         4 as 3, and being counted by an adopter; 5 being counted as aborted by an adopter
     69632    65536 k   chunks 0 to k - 1: cells
 
 All segments have the same cells at the same place, so the merged counters are the sum of the files; one in which a cell
@@ -90,7 +90,8 @@ A transaction begins by writing its row and then raising word 32. It ends by set
 the sums, adding 1 to exactly one histogram cell of a series of kind 3 (this store is the commit), and freeing the row.
 So at any instant: begun = committed + aborted + running + ended. What a killed process left is
 ``begun - committed - aborted``: an adopter adds as many to ``wsgiapm.aborted_requests``, by the rows (those in states 3
-and 4 it commits); if there are more rows than that, those in states 2 and 4 had been counted already. A transaction that
+and 4 it commits); if there are more rows than that, it first frees as many that had been counted already: of those in
+states 4 and 5, then of those in state 2. A transaction that
 is to be ignored lowers word 32 again.
 
 A claim raises word 13 by 2. Settling raises it to an odd number, deals with the rows one by one, frees the rest, sets word 32 to what is now
@@ -184,7 +185,7 @@ PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, SETTLEMENTS,
 BEGUN, ROWLESS, CPU_TIME, WAITING, TIMED_OUT = 32, 33, 34, 35, 36
 RESIDENT_MEMORY, THREADS, OPEN_FILES, LAST_HARVEST = 40, 41, 42, 43
 
-RUNNING, COUNTING, ENDED, ENDED_COUNTING = 1, 2, 3, 4
+RUNNING, COUNTING, ENDED, ENDED_COUNTING, ABORTING = 1, 2, 3, 4, 5
 FAILED: Final = 1 << 16
 
 
