@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import falcon
-import hypothesis
 import pytest
 from falcon import testing
 
@@ -12,10 +11,6 @@ from wsgiapm import collector
 from wsgiapm.store.sqlite import SqliteStore
 
 TOKEN = "ingest-secret"
-
-# A busy machine is no failure.
-hypothesis.settings.register_profile("no deadline", deadline=None)
-hypothesis.settings.load_profile("no deadline")
 
 
 class Clock:

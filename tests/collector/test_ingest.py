@@ -348,7 +348,7 @@ def test_attributes_and_resource_are_kept_as_they_came(store):
     assert json.loads(resource)["service.name"] == "shop"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(

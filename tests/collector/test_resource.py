@@ -252,7 +252,7 @@ def test_reading_is_not_what_these_are_for(client):
     assert "POST" in answer.headers["allow"]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300), st.data())
 @example(sample().encode(), None)
 def test_no_body_breaks_the_collector(client, noise, data):

@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-import hypothesis
 import pytest
 from falcon import testing
 
 from wsgiapm.collector.ingest import ingest
 from wsgiapm.serve.application import Tokens, build
 from wsgiapm.store.sqlite import SqliteStore
-
-# A busy machine is no failure.
-hypothesis.settings.register_profile("no deadline", deadline=None)
-hypothesis.settings.load_profile("no deadline")
 
 INGEST, VIEW = "ingest-secret", "view-secret"
 NOW = 1_800_000_000

@@ -3,14 +3,9 @@
 
 from __future__ import annotations
 
-import hypothesis
 import pytest
 
 from wsgiapm.store.sqlite import SqliteStore
-
-# A busy machine is no failure.
-hypothesis.settings.register_profile("no deadline", deadline=None)
-hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture
