@@ -161,11 +161,18 @@ class SharedDirectory:
             fcntl.fcntl(descriptor, fcntl.F_SETLK, _pack_flock(fcntl.F_UNLCK, byte))
             _held.pop(key, None)
 
+    def holder(self, byte: int) -> int | None:
+        """Return the id of the process that holds the byte, 0 if it is of another pid namespace; None when it is free."""
+        descriptor, inode = self._locks_file()
+        if (os.getpid(), *inode, byte) in _held:
+            return os.getpid()
+        reply = fcntl.fcntl(descriptor, fcntl.F_GETLK, _pack_flock(fcntl.F_WRLCK, byte))
+        kind, pid = _unpack_flock(reply)
+        return None if kind == fcntl.F_UNLCK else pid
+
     def is_locked(self, byte: int) -> bool:
         """Tell whether anybody holds the byte: another process, or this one."""
-        descriptor, inode = self._locks_file()
-        reply = fcntl.fcntl(descriptor, fcntl.F_GETLK, _pack_flock(fcntl.F_WRLCK, byte))
-        return _unpack_flock(reply)[0] != fcntl.F_UNLCK or (os.getpid(), *inode, byte) in _held
+        return self.holder(byte) is not None
 
 
 def _check(path: str, descriptor: int, uid: int) -> None:

@@ -96,7 +96,8 @@ is to be ignored lowers word 32 again.
 
 A claim raises word 13 by 2. Settling raises it to an odd number, deals with the rows one by one, frees the rest, sets word 32 to what is now
 committed and aborted, and raises word 13 to an even number. A settler may die after any store: settling anew gives the
-same totals. A reader that finds word 13 odd reads the segment as a dead process's; one that finds that the lock or word
+same totals. A reader that finds word 13 odd, or the lock held by another process than the header
+names, reads the segment as a dead process's; one that finds that the lock or word
 13 changed while it read, reads again.
 
 A segment whose lock is free is still not anybody's as long as the process its header names lives in the reader's own

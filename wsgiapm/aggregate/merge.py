@@ -15,11 +15,11 @@ from wsgiapm import clock
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.adoption import Aborted, Ended, Left, find_left
 from wsgiapm.aggregate.catalogue import Catalogue
-from wsgiapm.aggregate.directory import SharedDirectory, segment_is_live
+from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.aggregate.in_flight import Row, read_rows
 from wsgiapm.aggregate.index import Index
 from wsgiapm.aggregate.instance import Instance, observe
-from wsgiapm.aggregate.owner import owner_lives
+from wsgiapm.aggregate.owner import is_claimed, owner_lives
 from wsgiapm.aggregate.projection import project
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.segment import HIGH_BITS, read_chunks
@@ -105,7 +105,11 @@ def _read_file(plan: _Plan, directory: SharedDirectory, number: int) -> _Image |
         def state() -> tuple[bool, int]:
             header = file.read(layout.PAGE, 0).ljust(layout.PAGE, b"\0")
             words = memoryview(header).cast("Q")
-            live = segment_is_live(directory, number) or owner_lives(words)
+            # The owner first: one that is about to end has lost its lock already, and others try to take it.
+            live = owner_lives(words)
+            if not live:
+                holder = directory.holder(layout.SEGMENT_LOCKS + number)
+                live = holder is not None and is_claimed(words, holder)
             return live, words[layout.SETTLEMENTS]
 
         for _ in range(_READS_AT_MOST):

@@ -35,6 +35,14 @@ def pid_namespace() -> int:
         return 0
 
 
+def is_claimed(header: Sequence[int], holder: int) -> bool:
+    """Tell whether the process that holds a segment's lock is the one its header names, and not about to adopt it.
+
+    Where the header's owner is of another pid namespace that cannot be told, and is taken to be so.
+    """
+    return header[layout.PID_NAMESPACE] != pid_namespace() or header[layout.PID] == holder
+
+
 def owner_lives(header: Sequence[int]) -> bool:
     """Tell whether the process that the words of a segment's header name is alive, other than this one.
 
