@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
@@ -13,14 +14,45 @@ DURATION = "http.server.request.duration"
 
 
 def set_attributes(target, attributes):
-    """Write a dictionary of strings and integers as OTLP attributes."""
+    """Write a dictionary of strings, numbers and booleans as OTLP attributes."""
     for name, value in attributes.items():
         attribute = target.add()
         attribute.key = name
         if isinstance(value, str):
             attribute.value.string_value = value
+        elif isinstance(value, bool):
+            attribute.value.bool_value = value
+        elif isinstance(value, float):
+            attribute.value.double_value = value
         else:
             attribute.value.int_value = value
+
+
+def set_resource(target, app, uid, environment):
+    """Write who sends; what is empty is left out."""
+    names = {"service.name": app, "service.instance.id": uid, "deployment.environment.name": environment}
+    set_attributes(target.attributes, {name: text for name, text in names.items() if text})
+
+
+class LogMessage:
+    """A logs request of one instance."""
+
+    def __init__(self, *, app="shop", uid="one", environment="prod"):
+        self.request = ExportLogsServiceRequest()
+        logs = self.request.resource_logs.add()
+        set_resource(logs.resource, app, uid, environment)
+        self.records = logs.scope_logs.add().log_records
+
+    def record(self, name, *, body="", time=1_799_999_999, severity=13, **attributes):
+        """Add a log record, an event if it has a name; dots in attribute names are written as __."""
+        record = self.records.add(event_name=name, severity_number=severity, time_unix_nano=round(time * SECOND))
+        record.body.string_value = body
+        set_attributes(record.attributes, {key.replace("__", "."): value for key, value in attributes.items()})
+        return self
+
+    def encode(self):
+        """Return the protobuf bytes."""
+        return self.request.SerializeToString()
 
 
 class Message:
@@ -29,10 +61,7 @@ class Message:
     def __init__(self, *, start, time, app="shop", uid="one", environment="prod", temporality=CUMULATIVE):
         self.request = ExportMetricsServiceRequest()
         self._resource_metrics = self.request.resource_metrics.add()
-        resource = {"service.name": app, "service.instance.id": uid, "deployment.environment.name": environment}
-        set_attributes(
-            self._resource_metrics.resource.attributes, {name: text for name, text in resource.items() if text}
-        )
+        set_resource(self._resource_metrics.resource, app, uid, environment)
         self._metrics = self._resource_metrics.scope_metrics.add().metrics
         self._start, self._time, self._temporality = start, time, temporality
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint, HistogramDataPoint
 
 from wsgiapm.collector.cells import explicit_cells, exponential_cells
-from wsgiapm.collector.refusal import RefusedPointError
+from wsgiapm.collector.refusal import RefusedError
 from wsgiapm.store.buckets import LOWEST, ZERO, bucket_of, upper_bound
 
 
@@ -49,7 +49,7 @@ def test_a_coarser_scale_is_put_where_its_buckets_end(scale, cells):
 @pytest.mark.parametrize("scale", [-11, 21, -(2**31), 2**31 - 1])
 def test_an_absurd_scale_is_refused(scale):
     """Shifting by it would make numbers of gigabytes."""
-    with pytest.raises(RefusedPointError, match="scale"):
+    with pytest.raises(RefusedError, match="scale"):
         exponential_cells(exponential(scale, {5: 1}))
 
 
@@ -64,7 +64,7 @@ def test_negative_values_are_refused():
     point.negative.bucket_counts.append(1)
     point.count = 1
 
-    with pytest.raises(RefusedPointError, match="negative"):
+    with pytest.raises(RefusedError, match="negative"):
         exponential_cells(point)
 
 
@@ -72,9 +72,9 @@ def test_buckets_must_add_up_to_the_count():
     """A point that contradicts itself cannot be booked exactly."""
     point = exponential(3, {1: 1})
     point.count = 2
-    with pytest.raises(RefusedPointError, match="add up"):
+    with pytest.raises(RefusedError, match="add up"):
         exponential_cells(point)
-    with pytest.raises(RefusedPointError, match="add up"):
+    with pytest.raises(RefusedError, match="add up"):
         explicit_cells(HistogramDataPoint(count=5, explicit_bounds=[1.0], bucket_counts=[1, 1]))
 
 
@@ -105,7 +105,7 @@ def test_without_buckets_the_mean_is_all_there_is():
 )
 def test_bounds_must_ascend_and_fit(bounds, counts):
     """Whatever contradicts the specification is refused."""
-    with pytest.raises(RefusedPointError, match="bounds"):
+    with pytest.raises(RefusedError, match="bounds"):
         explicit_cells(HistogramDataPoint(count=sum(counts), explicit_bounds=bounds, bucket_counts=counts))
 
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 import pytest
 from falcon import testing
 
-from tests.collector.messages import Message
+from tests.collector.messages import LogMessage, Message
 from tests.report.conftest import HOST, NOW, VIEW
+from wsgiapm.collector.events import keep_events
 
-PATHS = ("apps", "summary", "timeseries", "transactions", "openapi.json")
+PATHS = ("apps", "summary", "timeseries", "transactions", "events", "openapi.json")
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def refusal(site, status, path="summary", **parameters):
     return found["error"]["message"]
 
 
-@pytest.mark.parametrize("path", ["summary", "timeseries", "transactions", "apps"])
+@pytest.mark.parametrize("path", ["summary", "timeseries", "transactions", "events", "apps"])
 @pytest.mark.parametrize("name", ["from_", "to"])
 @pytest.mark.parametrize("value", ["x", "", "nan", "inf", "-1", "1e12", f"{NOW}000", "2026-01-01", "\x00"])
 def test_a_time_that_is_none_is_named(site, path, name, value):
@@ -176,7 +177,9 @@ def test_the_description_has_every_route(site):
 def test_answers_are_as_described(site):
     """Each answer of the API has just the keys of its schema, nested ones too."""
     described = site.get("openapi.json")["paths"]
-    for name in ("apps", "summary", "timeseries", "transactions"):
+    died = LogMessage().record("wsgiapm.worker.died", worker=1, x=0.5, wsgiapm__in_flight='[{"route": "/x/"}]')
+    keep_events(site.store, died.request, NOW * 10**9)
+    for name in ("apps", "summary", "timeseries", "transactions", "events"):
         content = described[f"/api/v1/{name}"]["get"]["responses"]["200"]["content"]
         check(site.get(name, app="shop", metric="throughput"), content["application/json"]["schema"], name)
 
@@ -184,6 +187,7 @@ def test_answers_are_as_described(site):
 def check(value, schema, place):
     """Compare a value with the few words of JSON Schema that are used."""
     kinds = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
+    kinds |= {"array": list, "object": dict}
     expected = schema["type"]
     if expected == "array":
         for item in value:

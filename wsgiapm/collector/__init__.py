@@ -22,7 +22,7 @@ PREFIX = "/v1/"
 PATHS = {
     "/v1/metrics": "OTLP metrics",
     "/v1/traces": "OTLP spans (read, and refused as not stored yet)",
-    "/v1/logs": "OTLP log records (read, and refused as not stored yet)",
+    "/v1/logs": "OTLP log records: events are kept, others refused as not stored yet",
 }
 
 
@@ -33,10 +33,10 @@ def add_routes(
 
     Args:
         app: the application.
-        store: where metrics are kept.
+        store: where metrics and events are kept.
         token: the ingest token.
         time_ns: the clock, Unix nanoseconds.
     """
     app.add_route("/v1/metrics", MetricsEndpoint(token, store, time_ns))
     app.add_route("/v1/traces", TracesEndpoint(token))
-    app.add_route("/v1/logs", LogsEndpoint(token))
+    app.add_route("/v1/logs", LogsEndpoint(token, store, time_ns))

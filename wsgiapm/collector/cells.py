@@ -7,7 +7,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from wsgiapm.collector.refusal import RefusedPointError
+from wsgiapm.collector.refusal import RefusedError
 from wsgiapm.store.buckets import ZERO, bucket_of, clamp, rescale
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ def exponential_cells(point: ExponentialHistogramDataPoint) -> Cells:
     A finer scale is merged exactly, a coarser one is put where its buckets end.
 
     Raises:
-        RefusedPointError: it has negative values, a scale out of range, or buckets that do not add up.
+        RefusedError: it has negative values, a scale out of range, or buckets that do not add up.
     """
     if any(point.negative.bucket_counts):
         msg = "a histogram has negative values"
-        raise RefusedPointError(msg)
+        raise RefusedError(msg)
     if point.scale not in _SCALES:
         msg = f"a histogram's scale is {point.scale}, not between {_SCALES[0]} and {_SCALES[-1]}"
-        raise RefusedPointError(msg)
+        raise RefusedError(msg)
     cells: Cells = {ZERO: point.zero_count} if point.zero_count else {}
     for index, count in enumerate(point.positive.bucket_counts, point.positive.offset):
         if count:
@@ -47,7 +47,7 @@ def explicit_cells(point: HistogramDataPoint) -> Cells:
     The last bucket has no end and is put into the cell after the last bound.
 
     Raises:
-        RefusedPointError: its bounds do not ascend, or its buckets do not add up.
+        RefusedError: its bounds do not ascend, or its buckets do not add up.
     """
     bounds, counts = list(point.explicit_bounds), list(point.bucket_counts)
     if not counts:
@@ -55,7 +55,7 @@ def explicit_cells(point: HistogramDataPoint) -> Cells:
         return {bucket_of(point.sum / point.count): point.count} if point.count else {}
     if len(counts) != len(bounds) + 1 or not _ascend(bounds):
         msg = "a histogram's bounds do not ascend or do not fit its buckets"
-        raise RefusedPointError(msg)
+        raise RefusedError(msg)
     if bounds and bounds[-1] == math.inf:
         bounds.pop()
         counts[-2:] = [sum(counts[-2:])]
@@ -75,5 +75,5 @@ def _ascend(bounds: list[float]) -> bool:
 def _checked(cells: Cells, count: int) -> Cells:
     if sum(cells.values()) != count:
         msg = "a histogram's buckets do not add up to its count"
-        raise RefusedPointError(msg)
+        raise RefusedError(msg)
     return dict(sorted(cells.items()))

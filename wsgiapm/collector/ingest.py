@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsgiapm.collector.difference import Verdict, compare, position
+from wsgiapm.collector.identity import admit
 from wsgiapm.collector.ledger import Ledger
 from wsgiapm.collector.reading import read_reports
 from wsgiapm.collector.refusal import Refusals
@@ -67,14 +68,9 @@ class _Booking:
         self._now_ns = now_ns
 
     def book(self, report: Report) -> None:
-        app = self._writer.app(report.app, report.environment)
-        if app is None:
-            self._refusals.add("the server has no room for another app", len(report.points))
-            return
         now = self._now_ns // NANOSECONDS
-        instance = self._writer.instance(app, report.uid, report.attributes, now)
-        if instance is None:
-            self._refusals.add("the app has too many instances", len(report.points))
+        app, instance = admit(self._writer, report.identity, now, self._refusals, len(report.points))
+        if app is None or instance is None:
             return
         time_ns = max(point.time_ns for point in report.points)
         # One report may come in several requests of the same time.

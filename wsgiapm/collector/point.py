@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from wsgiapm.collector.identity import Identity
 from wsgiapm.store.buckets import SCALE
 from wsgiapm.store.model import Cells, Series
 
@@ -26,10 +27,7 @@ class Point(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What one instance says at one time; ``attributes`` is the resource as JSON."""
+    """What one instance says at one time."""
 
-    app: str
-    environment: str
-    uid: str
-    attributes: str
+    identity: Identity
     points: list[Point]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -11,15 +10,15 @@ from typing import TYPE_CHECKING, TypeVar
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags
 
 from wsgiapm.collector.cells import explicit_cells, exponential_cells
+from wsgiapm.collector.identity import LONGEST_NAME, as_json, identify, read_attributes
 from wsgiapm.collector.point import Point, Report
-from wsgiapm.collector.refusal import RefusedPointError
+from wsgiapm.collector.refusal import RefusedError
 from wsgiapm.store.model import NANOSECONDS, Series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
     from opentelemetry.proto.metrics.v1.metrics_pb2 import (
         ExponentialHistogramDataPoint,
         HistogramDataPoint,
@@ -27,17 +26,13 @@ if TYPE_CHECKING:
         NumberDataPoint,
         ResourceMetrics,
     )
-    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
     from wsgiapm.collector.refusal import Refusals
-    from wsgiapm.store.model import Attributes
 
     _DataPoint = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint
 
 _D = TypeVar("_D", "NumberDataPoint", "HistogramDataPoint", "ExponentialHistogramDataPoint")
 
-_LONGEST_NAME = 255
-_LONGEST_ATTRIBUTES = 4096
 # Far beyond anything real, and small enough that a few of them can be added in 64 bits.
 _LARGEST = 1 << 61
 _LATEST = 1 << 63
@@ -55,26 +50,12 @@ def read_reports(request: ExportMetricsServiceRequest, refusals: Refusals) -> It
     for resource_metrics in request.resource_metrics:
         points = list(_points(resource_metrics, refusals))
         try:
-            app, environment, uid, attributes = _identity(resource_metrics.resource)
-        except RefusedPointError as refusal:
+            identity = identify(resource_metrics.resource)
+        except RefusedError as refusal:
             refusals.add(str(refusal), len(points))
             continue
         if points:
-            yield Report(app, environment, uid, attributes, points)
-
-
-def _identity(resource: Resource) -> tuple[str, str, str, str]:
-    attributes = _attributes(resource.attributes)
-    uid = str(attributes.get("service.instance.id", ""))
-    if not uid:
-        msg = "the resource has no service.instance.id, so its points cannot be told from another process's"
-        raise RefusedPointError(msg)
-    app = str(attributes.get("service.name", "")) or "unknown_service"
-    environment = attributes.get("deployment.environment.name", attributes.get("deployment.environment", ""))
-    if max(len(app), len(str(environment)), len(uid)) > _LONGEST_NAME:
-        msg = f"the resource's name, environment or instance id is longer than {_LONGEST_NAME} characters"
-        raise RefusedPointError(msg)
-    return app, str(environment), uid, _as_json(attributes)
+            yield Report(identity, points)
 
 
 def _points(resource_metrics: ResourceMetrics, refusals: Refusals) -> Iterator[Point]:
@@ -89,7 +70,7 @@ def _points_of(metric: Metric, refusals: Refusals) -> Iterator[Point]:
         return
     try:
         kind = _kind(metric, form)
-    except RefusedPointError as refusal:
+    except RefusedError as refusal:
         refusals.add(str(refusal), len(getattr(metric, form).data_points))
         return
     if form == "gauge":
@@ -103,18 +84,18 @@ def _points_of(metric: Metric, refusals: Refusals) -> Iterator[Point]:
 
 
 def _kind(metric: Metric, form: str) -> str:
-    if not metric.name or len(metric.name) > _LONGEST_NAME:
-        msg = f"a metric's name is empty or longer than {_LONGEST_NAME} characters"
-        raise RefusedPointError(msg)
+    if not metric.name or len(metric.name) > LONGEST_NAME:
+        msg = f"a metric's name is empty or longer than {LONGEST_NAME} characters"
+        raise RefusedError(msg)
     if form == "gauge":
         return "gauge"
     if form == "summary":
         msg = "a metric is a summary; send a histogram"
-        raise RefusedPointError(msg)
+        raise RefusedError(msg)
     data = getattr(metric, form)
     if data.aggregation_temporality != AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE:
         msg = "a metric's temporality is not cumulative; set the exporter's preference to cumulative"
-        raise RefusedPointError(msg)
+        raise RefusedError(msg)
     if form == "sum":
         # What goes up and down is worth its value, not its change.
         return "sum" if metric.sum.is_monotonic else "gauge"
@@ -127,7 +108,7 @@ def _read(data_points: Iterable[_D], read: Callable[[_D], Point], refusals: Refu
             continue
         try:
             yield read(data_point)
-        except RefusedPointError as refusal:
+        except RefusedError as refusal:
             refusals.add(str(refusal))
 
 
@@ -135,7 +116,7 @@ def _number(metric: Metric, kind: str, point: NumberDataPoint) -> Point:
     form = point.WhichOneof("value")
     if form is None:
         msg = "a data point has no value"
-        raise RefusedPointError(msg)
+        raise RefusedError(msg)
     total = _amount(point.as_int if form == "as_int" else point.as_double, metric.unit)
     if kind == "gauge":
         return Point(_series(metric, kind, point), *_times(point, needs_start=False), 1, total, {})
@@ -154,9 +135,9 @@ def _exponential(metric: Metric, point: ExponentialHistogramDataPoint) -> Point:
 
 
 def _series(metric: Metric, kind: str, point: _DataPoint) -> Series:
-    attributes = _attributes(point.attributes)
+    attributes = read_attributes(point.attributes)
     scope = next((str(attributes[name]) for name in _SCOPES if name in attributes), "")
-    return Series(metric.name, kind, metric.unit, scope, _as_json(attributes))
+    return Series(metric.name, kind, metric.unit, scope, as_json(attributes))
 
 
 def _times(point: _DataPoint, *, needs_start: bool) -> tuple[int, int]:
@@ -169,13 +150,13 @@ def _times(point: _DataPoint, *, needs_start: bool) -> tuple[int, int]:
         msg = "a data point starts after its time"
     else:
         return start, time
-    raise RefusedPointError(msg)
+    raise RefusedError(msg)
 
 
 def _count(point: HistogramDataPoint | ExponentialHistogramDataPoint) -> int:
     if point.count >= _LARGEST:
         msg = "a histogram's count is implausibly large"
-        raise RefusedPointError(msg)
+        raise RefusedError(msg)
     return point.count
 
 
@@ -185,27 +166,4 @@ def _amount(value: float, unit: str) -> float:
         if abs(amount) < _LARGEST:
             return amount
     msg = "a value is not a finite number of plausible size"
-    raise RefusedPointError(msg)
-
-
-def _attributes(pairs: Iterable[KeyValue]) -> Attributes:
-    attributes: Attributes = {}
-    for pair in pairs:
-        form = pair.value.WhichOneof("value")
-        if form == "string_value":
-            attributes[pair.key] = pair.value.string_value
-        elif form == "int_value":
-            attributes[pair.key] = pair.value.int_value
-        elif form == "bool_value":
-            attributes[pair.key] = str(pair.value.bool_value).lower()
-        elif form == "double_value":
-            attributes[pair.key] = repr(pair.value.double_value)
-    return attributes
-
-
-def _as_json(attributes: Attributes) -> str:
-    text = json.dumps(attributes, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    if len(text) > _LONGEST_ATTRIBUTES:
-        msg = f"attributes take more than {_LONGEST_ATTRIBUTES} characters"
-        raise RefusedPointError(msg)
-    return text
+    raise RefusedError(msg)

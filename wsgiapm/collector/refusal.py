@@ -24,25 +24,30 @@ class Code(IntEnum):
     UNAUTHENTICATED = 16
 
 
-class RefusedPointError(WsgiapmError):
-    """A data point cannot be stored; the message says why."""
+class RefusedError(WsgiapmError):
+    """A data point or log record cannot be stored; the message says why."""
 
 
 class Refusals:
-    """Counts refused data points by reason."""
+    """Counts what is refused by reason."""
 
     def __init__(self) -> None:
         self._reasons: Counter[str] = Counter()
 
     def add(self, reason: str, count: int = 1) -> None:
-        """Count ``count`` refused points."""
+        """Count ``count`` refused points or records."""
         if count:
             self._reasons[reason] += count
 
     @property
     def count(self) -> int:
-        """How many points were refused."""
+        """How many were refused."""
         return sum(self._reasons.values())
+
+    @property
+    def reasons(self) -> str:
+        """The reasons alone."""
+        return "; ".join(sorted(self._reasons))
 
     @property
     def message(self) -> str:

@@ -23,6 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from wsgiapm import log
 from wsgiapm.collector import message
 from wsgiapm.collector.body import MAX_COMPRESSED, BodyTooLargeError, BrokenBodyError, read_body
+from wsgiapm.collector.events import keep_events
 from wsgiapm.collector.ingest import ingest
 from wsgiapm.errors import StoreError
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from wsgiapm.collector.refusal import Refusals
     from wsgiapm.store.protocol import Store
 
     M = TypeVar("M", bound=Message)
@@ -83,8 +85,8 @@ class Endpoint:
             raise falcon.HTTPUnauthorized(description=msg, challenges=["Bearer"])
 
 
-class MetricsEndpoint(Endpoint):
-    """POST /v1/metrics: stores metrics.
+class _StoringEndpoint(Endpoint):
+    """An end point with a store behind it.
 
     Args:
         token: the ingest token.
@@ -97,19 +99,27 @@ class MetricsEndpoint(Endpoint):
         self._store = store
         self._time_ns = time_ns
 
+    def _keep(self, keep: Callable[[Store, M, int], Refusals], request: M) -> Refusals:
+        try:
+            refusals = keep(self._store, request, self._time_ns())
+        except StoreError as failure:
+            log.once("ingest", "ERROR", "a report was not taken, senders will try again: %s", failure)
+            raise falcon.HTTPServiceUnavailable(description=str(failure), retry_after=_RETRY_AFTER_S) from failure
+        if refusals.count:
+            log.once(f"refused {refusals.reasons}", "WARNING", "refused of a report: %s", refusals.message)
+        return refusals
+
+
+class MetricsEndpoint(_StoringEndpoint):
+    """POST /v1/metrics: stores metrics."""
+
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Book the metrics; the answer is given when they are kept."""
-        request = self._receive(req, ExportMetricsServiceRequest)
-        try:
-            refusals = ingest(self._store, request, self._time_ns())
-        except StoreError as failure:
-            log.once("ingest", "ERROR", "metrics were not taken, senders will try again: %s", failure)
-            raise falcon.HTTPServiceUnavailable(description=str(failure), retry_after=_RETRY_AFTER_S) from failure
+        refusals = self._keep(ingest, self._receive(req, ExportMetricsServiceRequest))
         answer = ExportMetricsServiceResponse()
         if refusals.count:
             answer.partial_success.rejected_data_points = refusals.count
             answer.partial_success.error_message = refusals.message
-            log.once(f"refused {refusals.message}", "WARNING", "refused data points: %s", refusals.message)
         _answer(req, resp, answer)
 
 
@@ -127,17 +137,16 @@ class TracesEndpoint(Endpoint):
         _answer(req, resp, answer)
 
 
-class LogsEndpoint(Endpoint):
-    """POST /v1/logs: reads log records, and says that they are not stored."""
+class LogsEndpoint(_StoringEndpoint):
+    """POST /v1/logs: stores the log records that are events, and says of others that they are not stored."""
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Refuse the records one and all, as a partial success."""
-        request = self._receive(req, ExportLogsServiceRequest)
+        """Keep the events; the answer is given when they are kept."""
+        refusals = self._keep(keep_events, self._receive(req, ExportLogsServiceRequest))
         answer = ExportLogsServiceResponse()
-        scopes = (scope for resource in request.resource_logs for scope in resource.scope_logs)
-        if count := sum(len(scope.log_records) for scope in scopes):
-            answer.partial_success.rejected_log_records = count
-            answer.partial_success.error_message = "log records are not stored yet"
+        if refusals.count:
+            answer.partial_success.rejected_log_records = refusals.count
+            answer.partial_success.error_message = refusals.message
         _answer(req, resp, answer)
 
 

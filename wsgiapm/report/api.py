@@ -13,6 +13,7 @@ from wsgiapm.errors import StoreError
 from wsgiapm.report.access import Access
 from wsgiapm.report.answer import send
 from wsgiapm.report.apps import list_apps
+from wsgiapm.report.events import list_events
 from wsgiapm.report.openapi import describe
 from wsgiapm.report.question import Question
 from wsgiapm.report.route import Route, Schema
@@ -25,6 +26,7 @@ _RETRY_AFTER_S = 10
 _WINDOW = ("app", "environment", "from", "to")
 _TEXT, _WHOLE, _NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
 _MAYBE = {"type": ["number", "null"]}
+_ANYTHING = {"type": ["string", "number", "boolean", "null", "array", "object"]}
 _COUNTS = {"type": "object", "additionalProperties": _WHOLE}
 
 
@@ -88,6 +90,25 @@ ROUTES = (
                 methods=_COUNTS,
                 breakdown={"type": "object", "additionalProperties": _NUMBER},
                 **_FIGURES,
+            ),
+        ),
+    ),
+    Route(
+        "/api/v1/events",
+        "What happened at single moments: workers that died, and what other senders report; the newest first.",
+        list_events,
+        (*_WINDOW, "limit"),
+        _list(
+            "events",
+            _object(
+                id=_TEXT,
+                t=_NUMBER,
+                kind=_TEXT,
+                name=_TEXT,
+                message=_TEXT,
+                instance=_TEXT,
+                severity={"type": ["string", "null"]},
+                attributes={"type": "object", "additionalProperties": _ANYTHING},
             ),
         ),
     ),

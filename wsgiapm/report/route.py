@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from wsgiapm.report.events import DEFAULT_LIMIT, LARGEST_LIMIT
 from wsgiapm.report.question import Question
 from wsgiapm.report.timeseries import CHARTS
 
@@ -17,6 +18,10 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
     "from": ("start of the window in epoch seconds; 30 minutes before its end by default", {"type": "number"}),
     "to": ("end of the window in epoch seconds; now by default", {"type": "number"}),
     "transaction": ("one transaction, by its name; all of them by default", {"type": "string"}),
+    "limit": (
+        f"how many at most; {DEFAULT_LIMIT} by default",
+        {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT},
+    ),
     "metric": ("what to show over time", {"type": "string", "enum": list(CHARTS)}),
 }
 

@@ -48,6 +48,7 @@ def expire(connection: sqlite3.Connection, lock: threading.Lock, tiers: Sequence
             deleted += pieces.run(partial(_delete_rows, connection, piece, tier, now - tier.keep))
         deleted += pieces.run(partial(_delete_streams, connection, piece, silent)) if silent else 0
         deleted += pieces.run(partial(_delete_series, connection, piece, tiers[-1]))
+    deleted += pieces.run(partial(_delete_events, connection, horizon))
     deleted += pieces.run(partial(_delete_instances, connection, horizon))
     if deleted:
         _vacuum(connection, lock)
@@ -102,10 +103,16 @@ def _delete_series(connection: sqlite3.Connection, keys: Sequence[Key], coarsest
     return connection.executemany(statement, [{"app": app, "id": series} for app, series in keys]).rowcount
 
 
+def _delete_events(connection: sqlite3.Connection, horizon: int) -> int:
+    # By app, so that the index is used.
+    statement = "DELETE FROM event WHERE app IN (SELECT id FROM app) AND time_ns < ?"
+    return connection.execute(statement, (horizon * NANOSECONDS,)).rowcount
+
+
 def _delete_instances(connection: sqlite3.Connection, horizon: int) -> int:
     deleted = connection.execute(_SILENT.format("DELETE"), _silent_since(horizon)).rowcount
-    orphans = "DELETE FROM app WHERE id NOT IN (SELECT app FROM instance) AND id NOT IN (SELECT app FROM series)"
-    return deleted + connection.execute(orphans).rowcount
+    left = " AND ".join(f"id NOT IN (SELECT app FROM {table})" for table in ("instance", "series", "event"))
+    return deleted + connection.execute(f"DELETE FROM app WHERE {left}").rowcount
 
 
 def _vacuum(connection: sqlite3.Connection, lock: threading.Lock) -> None:

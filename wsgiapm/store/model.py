@@ -92,6 +92,21 @@ class Value(NamedTuple):
     last: float | None = None
 
 
+class Event(NamedTuple):
+    """Something that happened at one moment, as an instance told it.
+
+    ``id`` is its identity, the same however often it is delivered; ``severity`` is OTLP's number, ``attributes`` JSON.
+    """
+
+    id: int
+    time_ns: int
+    name: str
+    severity: int
+    message: str
+    instance: str
+    attributes: str
+
+
 class Selection(NamedTuple):
     """Which rows a read is about: [start, end) in epoch seconds, of one transaction or of all (None)."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         App,
         Attributes,
         CellCount,
+        Event,
         Instance,
         Selection,
         Series,
@@ -51,6 +52,9 @@ class Writer(Protocol):
     def add_cells(self, step: int, rows: Iterable[tuple[int, int, int, int, int, int]]) -> None:
         """Add rows (app, series, t, instance, bucket, n) to the tier of ``step`` seconds."""
 
+    def add_events(self, app: int, events: Iterable[Event]) -> None:
+        """Keep events, each once, and of all the app's events only the newest."""
+
 
 class Reader(Protocol):
     """One consistent view. Windows are [start, end) in epoch seconds; ``step`` 0 makes the window one slot."""
@@ -69,6 +73,9 @@ class Reader(Protocol):
 
     def cells(self, selection: Selection, *, step: int, by_series: bool) -> list[CellCount]:
         """Add up the histogram of a metric, by slots of ``step`` seconds and, if asked to, by series."""
+
+    def events(self, app: int, *, start: int, end: int, limit: int) -> list[Event]:
+        """Return the newest events of [start, end), newest first."""
 
 
 class Store(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from wsgiapm.store.model import Amount, App, CellCount, Sighting
+from wsgiapm.store.model import NANOSECONDS, Amount, App, CellCount, Event, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +33,17 @@ WHERE app = :app AND t >= :start AND t < :end AND series IN (
 # As doubles: an absurd amount that somebody has sent must not make the sum overflow and the window unreadable.
 _AMOUNTS = "sum(n) AS observations, sum(total * 1.0) AS amount, sum(late * 1.0) AS belated, max(last) AS latest"
 _CELLS = "bucket AS cell, sum(n) AS observations"
+# Found by the index, and only then read: what an event carries may be long.
+_EVENTS = """
+SELECT id AS mark, min(time_ns) AS moment, min(name) AS title, min(severity) AS grade, min(message) AS sentence,
+    min(instance) AS reporter, min(attributes) AS details
+FROM event WHERE app = :app AND id IN (
+    SELECT mark FROM (
+        SELECT id AS mark, min(time_ns) AS moment FROM event
+        WHERE app = :app AND time_ns >= :start AND time_ns < :end
+        GROUP BY mark ORDER BY moment DESC, mark LIMIT :limit) newest)
+GROUP BY mark ORDER BY moment DESC, mark
+"""
 
 
 class SqlReader:
@@ -69,6 +80,11 @@ class SqlReader:
         group, statement = _statement("hist", _CELLS, selection, step=step, by_series=by_series)
         rows = self._execute(f"{statement} GROUP BY {group}, cell", _parameters(selection, step))
         return [CellCount(*row) for row in rows]
+
+    def events(self, app: int, *, start: int, end: int, limit: int) -> list[Event]:
+        """Return the newest events of [start, end), newest first."""
+        window = {"app": app, "start": start * NANOSECONDS, "end": end * NANOSECONDS, "limit": limit}
+        return [Event(*row) for row in self._execute(_EVENTS, window)]
 
 
 def _statement(table: str, columns: str, selection: Selection, *, step: int, by_series: bool) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 
 app, instance, series    what has reported, and what it reports
 stream                   the last cumulative point of each series of each instance: differences are made against it
+event                    what happened at one moment, by its identity
 metric_<step>            per series, instance and ``step`` seconds: observations, their sum, how much was booked late
 hist_<step>              the same, per histogram bucket; a row of metric_<step> counts what its cells here add up to
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 # "wapm" in the file's header tells our database from everybody else's.
 APPLICATION_ID = 0x7761706D
-VERSION = 1
+VERSION = 2
 
 _CATALOGUE = """
 CREATE TABLE app (
@@ -52,8 +53,16 @@ CREATE TABLE hist_{step} (
     PRIMARY KEY (app, series, t, src, bucket)) WITHOUT ROWID;
 """
 
+_EVENT = """
+CREATE TABLE event (
+    app INTEGER NOT NULL, id INTEGER NOT NULL, time_ns INTEGER NOT NULL, name TEXT NOT NULL,
+    severity INTEGER NOT NULL, message TEXT NOT NULL, instance TEXT NOT NULL, attributes TEXT NOT NULL,
+    PRIMARY KEY (app, id)) WITHOUT ROWID;
+CREATE INDEX event_by_time ON event (app, time_ns);
+"""
+
 # What leads from version i to version i + 1 stands at place i.
-_MIGRATIONS = (_CATALOGUE + "".join(_TIER.format(step=step) for step in STEPS),)
+_MIGRATIONS = (_CATALOGUE + "".join(_TIER.format(step=step) for step in STEPS), _EVENT)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-    from wsgiapm.store.model import Value
+    from wsgiapm.store.model import Event, Value
 
 # What one token holder can make the store remember.
 MAX_APPS = 1000
 MAX_INSTANCES = 10_000
 MAX_SERIES = 50_000
+MAX_EVENTS = 10_000
 
 _ADD_VALUE = """
 INSERT INTO metric_{step} (app, series, t, src, n, total, late, low, high, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -29,6 +30,14 @@ ON CONFLICT (app, series, t, src) DO UPDATE SET
 _ADD_CELL = """
 INSERT INTO hist_{step} (app, series, t, src, bucket, n) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (app, series, t, src, bucket) DO UPDATE SET n = n + excluded.n
+"""
+_ADD_EVENT = """
+INSERT OR IGNORE INTO event (app, id, time_ns, name, severity, message, instance, attributes)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_DROP_OLDEST_EVENTS = """
+DELETE FROM event WHERE app = :app AND id IN (
+    SELECT id FROM event WHERE app = :app ORDER BY time_ns DESC, id LIMIT -1 OFFSET :room)
 """
 
 
@@ -122,6 +131,11 @@ class SqliteWriter:
     def add_cells(self, step: int, rows: Iterable[tuple[int, int, int, int, int, int]]) -> None:
         """Add rows (app, series, t, instance, bucket, n) to the tier of ``step`` seconds."""
         self._executemany(_ADD_CELL.format(step=step), rows)
+
+    def add_events(self, app: int, events: Iterable[Event]) -> None:
+        """Keep events, each once, and of all the app's events only the newest MAX_EVENTS."""
+        self._executemany(_ADD_EVENT, ((app, *event) for event in events))
+        self._execute(_DROP_OLDEST_EVENTS, {"app": app, "room": MAX_EVENTS})
 
     def _count(self, statement: str, *parameters: int) -> int:
         (number,) = self._execute(statement, parameters).fetchone()
