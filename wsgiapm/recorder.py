@@ -244,6 +244,7 @@ class Recorder:
 
     def _attributes(self, name: str, status: int | None, method: int, error: str | None) -> Attributes:
         verb = schema.METHODS[method >> 8 & 0xFF]
+        name = name.encode(errors="replace").decode()  # a lone surrogate would stop every exporter
         return schema.request_attributes(
             name, status, verb, schema.SCHEMES[method >> 4 & 1], self._error(status, error)
         )

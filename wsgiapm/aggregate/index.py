@@ -66,6 +66,12 @@ class Index(Catalogue):
                 self._replay_new()
             return ours
 
+    def release(self) -> None:
+        """Free the index, should an exception out of a signal handler have kept an addition from doing so."""
+        with self._turn.taken() as ours:
+            if ours:
+                self._log.unlock()
+
     def close(self) -> None:
         """Close the file it is kept in; what has been read stays."""
         self._log.close()

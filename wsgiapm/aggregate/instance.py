@@ -141,7 +141,8 @@ class Instance:
         self.segment.cover(len(self.index.chunks))
 
     def keep(self) -> None:
-        """Take the lock on our segment again, should something in this process have closed all descriptors."""
+        """Set right what others in this process may have done to our locks: closed their file, or broken off a writer."""
+        self.index.release()
         if self.directory is not None:
             self.directory.try_lock(layout.SEGMENT_LOCKS + self.segment.number)
 

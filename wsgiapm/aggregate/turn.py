@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 
 class Turn:
@@ -26,5 +26,6 @@ class Turn:
             self._places.append(place)
             yield self._places[0] is place
         finally:
-            with suppress(ValueError):
+            # No call of a function written in Python: at its beginning the next exception could come in.
+            if place in self._places:
                 self._places.remove(place)
