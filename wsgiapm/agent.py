@@ -13,12 +13,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from wsgiapm import log, native
+from wsgiapm import harvest, log, native
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.histogram import nanoseconds
 from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.index_file import Identity
-from wsgiapm.aggregate.instance import BusyError, Instance, alone, join, observe
+from wsgiapm.aggregate.instance import BusyError, Instance, alone, join
 from wsgiapm.config import Resolved, Settings, resolve, shared_directory
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.harvest import Harvester, know_nothing
@@ -263,42 +263,5 @@ def known_settings() -> list[Settings]:
 
 
 def harvest_last(seconds: float) -> None:
-    """Merge and upload once more, in a process that outlives the workers; takes at most so many seconds.
-
-    Only counters of this process's own user are read, and only where nobody else is harvesting them.
-    """
-    done = native.allocate_lock()
-    done.acquire()
-
-    def run() -> None:
-        try:
-            for settings in known_settings():
-                _harvest_last(settings)
-        except Exception as error:  # a gate
-            log.error("the last upload failed, please report it: %r", error)
-        finally:
-            done.release()
-
-    try:
-        native.start_thread(run)
-    except RuntimeError:  # no thread is to be had: the next start uploads what there is
-        return
-    done.acquire(timeout=seconds)
-
-
-def _harvest_last(settings: Settings) -> None:
-    if not settings.enabled or not settings.endpoint or settings.harvest_mode != "thread":
-        return
-    path = shared_directory(settings)
-    try:
-        if os.lstat(path).st_uid != os.geteuid():
-            return
-        instance = observe(path)
-    except (OSError, SharedDirectoryError):
-        return  # there is nothing to upload
-    harvester = Harvester(instance, settings, None, _process.find_status)
-    try:
-        if harvester.leads():
-            harvester.run_once()
-    finally:
-        instance.close()
+    """Merge and upload once more, in a process that outlives the workers; takes at most so many seconds."""
+    harvest.harvest_last(known_settings, _process.find_status, seconds)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
@@ -22,7 +22,8 @@ from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.schema import REQUEST_DURATION
 from wsgiapm.aggregate.snapshot import Snapshot
-from wsgiapm.config import Settings, ingest_token
+from wsgiapm.config import Settings, ingest_token, shared_directory
+from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.exporters.events import encode_events
 from wsgiapm.exporters.otlp import encode_metrics
 from wsgiapm.last_words import Coroner, FindStatus
@@ -207,6 +208,48 @@ class Harvester:
             log.info("harvest: counters of %s go to %s", self._settings.app_name, self._settings.endpoint)
             self._told_delivery = True
         return delivered
+
+
+def harvest_last(find_settings: Callable[[], Iterable[Settings]], find_status: FindStatus, seconds: float) -> None:
+    """Merge and upload once more, in a process that outlives the workers; is not waited for longer than `seconds`.
+
+    Only counters of this process's own user are read, and only where nobody else is harvesting them.
+    """
+    done = native.allocate_lock()
+    done.acquire()
+
+    def harvest_all() -> None:
+        try:
+            for settings in find_settings():
+                _harvest_last(settings, find_status)
+        except Exception as error:  # a gate
+            log.error("the last upload failed, please report it: %r", error)
+        finally:
+            done.release()
+
+    try:
+        native.start_thread(harvest_all)
+    except RuntimeError:  # no thread is to be had: the next start uploads what there is
+        return
+    done.acquire(timeout=seconds)
+
+
+def _harvest_last(settings: Settings, find_status: FindStatus) -> None:
+    if not settings.enabled or not settings.endpoint or settings.harvest_mode != "thread":
+        return
+    path = shared_directory(settings)
+    try:
+        if os.lstat(path).st_uid != os.geteuid():
+            return
+        instance = observe(path)
+    except (OSError, SharedDirectoryError):
+        return  # there is nothing to upload
+    try:
+        harvester = Harvester(instance, settings, None, find_status)
+        if harvester.leads():
+            harvester.run_once()
+    finally:
+        instance.close()
 
 
 def run(path: str, settings: Settings, once: bool) -> int:  # noqa: FBT001  # as the command gives it

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gunicorn with the app of these tests, a client, and what was counted."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from wsgiapm.aggregate.merge import merge
+from wsgiapm.errors import SharedDirectoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+APPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Counts:
+    """What is in a shared directory."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def points(self, family: str) -> list[Any]:
+        """The points of a family; none as long as there is no directory."""
+        try:
+            return list({f.name: f.points for f in merge(self.path).families}.get(family, ()))
+        except SharedDirectoryError:
+            return []
+
+    @property
+    def requests(self) -> Counter[tuple[Any, Any]]:
+        """How many requests ended, by route and status."""
+        found: Counter[tuple[Any, Any]] = Counter()
+        for point in self.points("http.server.request.duration"):
+            values = dict(point.attributes)
+            found[values["http.route"], values.get("http.response.status_code")] += point.count
+        return +found
+
+    @property
+    def total(self) -> int:
+        """How many requests ended."""
+        return sum(self.requests.values())
+
+    @property
+    def running(self) -> int:
+        """How many are in flight."""
+        return sum(point.value for point in self.points("http.server.active_requests"))
+
+    @property
+    def aborted(self) -> dict[tuple[Any, Any], int]:
+        """How many were aborted, by route and reason."""
+        points = self.points("wsgiapm.aborted_requests")
+        found = {(dict(p.attributes)["http.route"], dict(p.attributes)["reason"]): p.value for p in points}
+        return {key: count for key, count in found.items() if count}
+
+    @property
+    def size(self) -> dict[str, int]:
+        """The bytes of responses, by route."""
+        return {dict(p.attributes)["http.route"]: p.value for p in self.points("wsgiapm.response.size")}
+
+    def printed(self) -> int:
+        """How many requests `wsgiapm metrics` counts."""
+        argv = [sys.executable, "-m", "wsgiapm", "metrics", "--shared-dir", self.path]
+        environment = {**os.environ, "PYTHONPATH": ROOT}
+        text = subprocess.run(argv, check=True, capture_output=True, text=True, env=environment, timeout=60).stdout
+        counts = [line for line in text.splitlines() if line.startswith("http_server_request_duration_seconds_count")]
+        return sum(int(line.rpartition(" ")[2]) for line in counts)
+
+
+@pytest.fixture
+def counts(tmp_path: Path) -> Counts:
+    """What the app of `gunicorn` has counted."""
+    return Counts(str(tmp_path / "shared"))
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    """Where the app says that it has got somewhere: files named WHAT-PID."""
+    path = tmp_path / "marks"
+    path.mkdir(exist_ok=True)
+    path.chmod(0o777)
+    return path
+
+
+class Client:
+    """Somebody who asks a server."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
+        """One request on a connection of its own; raises OSError or HTTPException when there is no whole answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def get_many(self, path: str, times: int, at_once: int = 8) -> Counter[Any]:
+        """Many requests by several threads, on connections that are kept; returns statuses and failures."""
+        results: Counter[Any] = Counter()
+        numbers = iter(range(times))
+        lock = threading.Lock()
+
+        def work() -> None:
+            while True:
+                with lock:
+                    if next(numbers, None) is None:
+                        return
+                try:
+                    result: Any = self.get(path)[0]
+                except (OSError, http.client.HTTPException) as error:
+                    result = type(error).__name__
+                with lock:
+                    results[result] += 1
+
+        threads = [threading.Thread(target=work) for _ in range(at_once)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results
+
+    def abandon(self, path: str) -> threading.Thread:
+        """Ask, in a thread, for something that may never be answered."""
+
+        def ask() -> None:
+            try:
+                self.get(path)
+            except (OSError, http.client.HTTPException):
+                return
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        return thread
+
+
+@pytest.fixture
+def ready_workers() -> Callable[[Any], int]:
+    """`ready_workers(running)` tells how many workers of a gunicorn have come far enough to be ended by a signal.
+
+    One that gets SIGTERM earlier ignores it, and gunicorn waits for it for the whole of its graceful timeout.
+    """
+
+    def count(running: Any) -> int:
+        return sum(_catches(child.pid, signal.SIGABRT) for child in psutil.Process(running.pid).children())
+
+    return count
+
+
+def _catches(pid: int, number: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            [caught] = [line for line in file if line.startswith("SigCgt:")]
+    except OSError:
+        return False
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+@pytest.fixture
+def gunicorn(
+    gunicorn_app: Callable[..., Any],
+    marks: Path,
+    ready_workers: Callable[[Any], int],
+    wait_until: Callable[..., Any],
+) -> Callable[..., tuple[Any, Client]]:
+    """`gunicorn(*options, env={})` runs the app of these tests; returns the process and a client."""
+
+    def start(*options: str, env: dict[str, str] | None = None, hooks: bool = True) -> tuple[Any, Client]:
+        environment = {"MARKS": str(marks), **(env or {})}
+        running, port = gunicorn_app("answers:application", *options, cwd=APPS, env=environment, hooks=hooks)
+        wanted = int(options[options.index("--workers") + 1])
+        wait_until(lambda: ready_workers(running) == wanted, f"{wanted} workers are ready")
+        return running, Client(port)
+
+    return start
