@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -290,7 +291,7 @@ def test_points_that_say_nothing_was_recorded_are_passed_over(store):
 
 def test_too_many_series_are_refused(store, monkeypatch):
     """A runaway attribute fills neither memory nor disk; known series go on."""
-    monkeypatch.setattr(writer_module, "MAX_SERIES", 2)
+    monkeypatch.setattr(writer_module, "MAX_SERIES", 3)  # two and their total
     message = Message(start=START, time=T)
     for i in range(5):
         message.requests({-27: 1}, route=f"/{i}/")
@@ -299,6 +300,19 @@ def test_too_many_series_are_refused(store, monkeypatch):
 
     assert (refusals.count, refusals.message) == (3, "3 x the app has too many series")
     assert count(store) == 2
+
+
+def test_without_room_for_its_total_a_series_is_refused(store, monkeypatch):
+    """The table of transactions must not have what the app has not; with room again, nothing is missing."""
+    monkeypatch.setattr(writer_module, "MAX_SERIES", 1)
+    message = Message(start=START, time=T).requests({-27: 3})
+
+    assert take(store, message).count == 1
+    assert count(store) == 0
+    monkeypatch.setattr(writer_module, "MAX_SERIES", 2)
+    assert take(store, message).count == 0
+
+    assert count(store) == 3
 
 
 def test_too_many_reasons_are_summed_up(store):
@@ -337,13 +351,9 @@ def test_attributes_and_resource_are_kept_as_they_came(store):
     take(store, message)
 
     with store.reading() as reader:
-        (attributes,) = reader.series(1, DURATION).values()
-    assert attributes == {
-        "http.route": "/x/",
-        "http.request.method": "GET",
-        "http.response.status_code": 404,
-        "error.type": "404",
-    }
+        whole, one = sorted(reader.series(1, DURATION).values(), key=len)
+    assert whole == {"http.request.method": "GET", "http.response.status_code": 404, "error.type": "404"}
+    assert one == {"http.route": "/x/", **whole}
     (resource,) = store._writer.execute("SELECT attributes FROM instance").fetchone()
     assert json.loads(resource)["service.name"] == "shop"
 
@@ -374,7 +384,9 @@ def test_whatever_happens_on_the_way_the_total_is_right(tmp_path_factory, steps)
             cells[bucket] = cells.get(bucket, 0) + n
         if happening == "lost":
             continue
-        message = Message(start=start, time=now).requests(cells)
+        # Of two transactions, and not only durations.
+        message = Message(start=start, time=now).requests(cells).requests(cells, route="/y/", status=404)
+        message.sum(sum(cells.values()), name="s", http__route="/x/")
         if happening == "refused by a full disk":
             with pytest.raises(StoreError), store.writing():
                 ingest_inside(message, store, now)
@@ -387,10 +399,22 @@ def test_whatever_happens_on_the_way_the_total_is_right(tmp_path_factory, steps)
 
     with store.reading() as reader:
         found = {}
-        for cell in reader.cells(Selection(1, DURATION, None, 3600, 0, 1 << 40), step=0, by_series=False):
+        for cell in reader.cells(Selection(1, DURATION, "/x/", 3600, 0, 1 << 40), step=0, by_series=False):
             found[cell.bucket] = cell.n
+        check_totals(reader)
     assert found == {bucket: n for bucket, n in finished.items() if n}
     store.close()
+
+
+def check_totals(reader):
+    """The whole app has, slot by slot and in every tier, what its transactions have together."""
+    for metric, tier in itertools.product((DURATION, "s"), STEPS):
+        whole = Selection(1, metric, None, tier, 0, 1 << 40)
+        each = whole._replace(each=True)
+        amounts, parts = (reader.amounts(part, step=tier, by_series=False) for part in (whole, each))
+        assert [(a.slot, a.n, a.late) for a in amounts] == [(a.slot, a.n, a.late) for a in parts]
+        assert [a.total for a in amounts] == pytest.approx([a.total for a in parts])
+        assert reader.cells(whole, step=tier, by_series=False) == reader.cells(each, step=tier, by_series=False)
 
 
 def ingest_inside(_message, store, _now):

@@ -11,6 +11,7 @@ import pytest
 from wsgiapm.errors import StoreError
 from wsgiapm.store import writer as writer_module
 from wsgiapm.store.model import Instance, Selection, Series, Stream, Value
+from wsgiapm.store.series import total_of
 
 SERIES = Series("m", "sum", "1", "/x/", '{"http.route":"/x/"}')
 
@@ -23,7 +24,7 @@ def add(store, t, n, total=0.0, late=0):
         writer.add_values(10, [(app, series, t, 1, Value(n, total, late))])
 
 
-def read(store, start, end, step=0, scope=None):
+def read(store, start, end, step=0, scope="/x/"):
     """Read the values of the metric."""
     with store.reading() as reader:
         return reader.amounts(Selection(1, "m", scope, 10, start, end), step=step, by_series=False)
@@ -57,11 +58,31 @@ def test_slots_are_aligned_to_their_step(store):
 
 
 def test_a_scope_selects_its_series(store):
-    """The transaction's page reads only its own series."""
-    add(store, 100, 1)
+    """A transaction's page reads only its own, the app's what is the whole app's, its table each as it was sent."""
+    series = {
+        "/x/": SERIES,
+        "/y/": SERIES._replace(scope="/y/", attributes='{"http.route":"/y/"}'),
+        "total": total_of(SERIES),
+        "none": SERIES._replace(scope="", attributes="{}"),
+    }
+    with store.writing() as writer:
+        app = writer.app("shop", "")
+        keys = {name: writer.series(app, one) for name, one in series.items()}
+        writer.add_values(
+            10, [(app, keys[name], 100, 1, Value(n, 0, 0)) for name, n in zip(keys, (1, 2, 4, 8), strict=True)]
+        )
 
-    assert [amount.n for amount in read(store, 0, 200, scope="/x/")] == [1]
-    assert read(store, 0, 200, scope="/y/") == []
+    def selected(scope, *, each=False):
+        with store.reading() as reader:
+            selection = Selection(app, "m", scope, 10, 0, 200, each)
+            found = {amount.series for amount in reader.amounts(selection, step=0, by_series=True)}
+        return [name for name, key in keys.items() if key in found]
+
+    assert len(set(keys.values())) == 4
+    assert selected("/x/") == ["/x/"]
+    assert selected("/z/") == []
+    assert selected(None) == ["total", "none"]
+    assert selected(None, each=True) == ["/x/", "/y/", "none"]
 
 
 def test_reads_use_the_primary_key(store):
@@ -111,7 +132,7 @@ def test_a_full_disk_is_an_error_and_not_the_end(store):
 def test_a_view_does_not_change_while_it_is_read(store):
     """Figures that are read one after the other belong together."""
     add(store, 100, 1)
-    selection = Selection(1, "m", None, 10, 0, 200)
+    selection = Selection(1, "m", "/x/", 10, 0, 200)
     with store.reading() as reader:
         before = reader.amounts(selection, step=0, by_series=False)
         thread = threading.Thread(target=add, args=(store, 100, 10))
@@ -179,22 +200,6 @@ def test_there_is_a_limit_to_everything_a_sender_can_make(store, monkeypatch):
         assert writer.app("shop", "") == app
         assert writer.instance(app, "one", "{}", 1) is not None
         assert writer.series(app, SERIES) is not None
-
-
-def test_series_with_the_same_name_in_other_words_are_others():
-    """The key tells metric, kind, unit and attributes apart, and is a positive 64-bit integer."""
-    keys = {
-        writer_module.series_key(series)
-        for series in (
-            SERIES,
-            SERIES._replace(unit="s"),
-            SERIES._replace(kind="gauge"),
-            SERIES._replace(attributes="{}"),
-        )
-    }
-
-    assert len(keys) == 4
-    assert all(0 <= key < 2**63 for key in keys)
 
 
 def test_a_closed_store_says_so(store):

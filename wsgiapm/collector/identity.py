@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsgiapm.collector.refusal import RefusedError
+from wsgiapm.store.series import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,7 @@ def identify(resource: Resource) -> Identity:
     if max(len(app), len(environment), len(uid)) > LONGEST_NAME:
         msg = f"the resource's name, environment or instance id is longer than {LONGEST_NAME} characters"
         raise RefusedError(msg)
-    return Identity(app, environment, uid, as_json(attributes))
+    return Identity(app, environment, uid, bounded_json(attributes))
 
 
 def admit(
@@ -89,13 +89,13 @@ def read_attributes(pairs: Iterable[KeyValue]) -> Attributes:
     return attributes
 
 
-def as_json(attributes: Attributes) -> str:
+def bounded_json(attributes: Attributes) -> str:
     """Return attributes as JSON, always the same for the same ones.
 
     Raises:
         RefusedError: they are unreasonably long.
     """
-    text = json.dumps(attributes, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = as_json(attributes)
     if len(text) > _LONGEST_ATTRIBUTES:
         msg = f"attributes take more than {_LONGEST_ATTRIBUTES} characters"
         raise RefusedError(msg)

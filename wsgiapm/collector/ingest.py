@@ -17,13 +17,15 @@ from wsgiapm.collector.reading import read_reports
 from wsgiapm.collector.refusal import Refusals
 from wsgiapm.collector.spreading import Part, spread
 from wsgiapm.store.model import NANOSECONDS
+from wsgiapm.store.series import TOGETHER, total_of
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
     from wsgiapm.collector.difference import Difference
+    from wsgiapm.collector.ledger import Account
     from wsgiapm.collector.point import Point, Report
-    from wsgiapm.store.model import Instance
+    from wsgiapm.store.model import Instance, Series
     from wsgiapm.store.protocol import Store, Writer
 
 # What covers more than this is spread.
@@ -83,24 +85,40 @@ class _Booking:
             self._writer.reported(app, instance._replace(report_ns=time_ns, before_ns=instance.report_ns))
 
     def _book_point(self, app: int, instance: Instance, point: Point, since_ns: int, patience_ns: int) -> None:
-        key = self._writer.series(app, point.series)
+        key = self._series(app, point.series)
         if key is None:
-            self._refusals.add("the app has too many series", 1)
             return
         last = self._writer.stream(app, key, instance.id)
         if point.series.kind == "gauge":
             if last is None or point.time_ns > last.time_ns:
                 self._writer.advance(app, key, instance.id, position(point))
-                self._ledger.note(app, key, instance.id, self._not_after_now(point.time_ns) // NANOSECONDS, point.total)
+                t = self._not_after_now(point.time_ns) // NANOSECONDS
+                self._ledger.note((app, key, instance.id), t, point.total)
             return
         verdict, difference = compare(last, point, since_ns)
         if verdict in _REFUSED:
             self._refusals.add(verdict.value)
-        if verdict in (Verdict.NEWS, Verdict.WENT_BACK):
+        if verdict is Verdict.WENT_BACK:
             self._writer.advance(app, key, instance.id, position(point))
-        if verdict is Verdict.NEWS:
+        if verdict is Verdict.NEWS and (accounts := self._accounts(app, key, instance, point.series)):
+            self._writer.advance(app, key, instance.id, position(point))
             for part, late in self._parts(difference, key, patience_ns):
-                self._ledger.add(app, key, instance.id, part, late=late)
+                for account in accounts:
+                    self._ledger.add(account, part, late=late)
+
+    def _accounts(self, app: int, key: int, instance: Instance, series: Series) -> list[Account]:
+        """Return the series itself and its total, or nothing: there is never one without the other."""
+        own, total = (app, key, instance.id), total_of(series)
+        if total is None:
+            return [own]
+        total_key = self._series(app, total)
+        return [] if total_key is None else [own, (app, total_key, TOGETHER)]
+
+    def _series(self, app: int, series: Series) -> int | None:
+        key = self._writer.series(app, series)
+        if key is None:
+            self._refusals.add("the app has too many series")
+        return key
 
     def _parts(self, difference: Difference, seed: int, patience_ns: int) -> list[tuple[Part, bool]]:
         until_ns = self._not_after_now(difference.until_ns)

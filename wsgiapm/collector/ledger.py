@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from wsgiapm.store.model import Tier
     from wsgiapm.store.protocol import Writer
 
+    # App, series and instance.
+    Account = tuple[int, int, int]
     Place = tuple[int, int, int, int]
 
 _FLUSH_AT = 20_000
@@ -35,8 +37,9 @@ class Ledger:
         self._cells: dict[int, dict[tuple[int, ...], int]] = {tier.step: {} for tier in tiers}
         self._size = 0
 
-    def add(self, app: int, series: int, instance: int, part: Part, *, late: bool) -> None:
+    def add(self, account: Account, part: Part, *, late: bool) -> None:
         """Add a part of a sum or a histogram."""
+        app, series, instance = account
         value = Value(part.n, part.total, (part.n or part.total) if late else 0)
         for step, t in self._slots(part.t):
             self._add_value(step, (app, series, t, instance), value)
@@ -46,8 +49,9 @@ class Ledger:
                 cells[place] = cells.get(place, 0) + count
         self._grown(1 + len(part.cells))
 
-    def note(self, app: int, series: int, instance: int, t: int, value: float) -> None:
+    def note(self, account: Account, t: int, value: float) -> None:
         """Add the value of a gauge at ``t``."""
+        app, series, instance = account
         for step, slot in self._slots(t):
             self._add_value(step, (app, series, slot, instance), Value(1, value, 0, value, value, value))
         self._grown(1)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags
 
 from wsgiapm.collector.cells import explicit_cells, exponential_cells
-from wsgiapm.collector.identity import LONGEST_NAME, as_json, identify, read_attributes
+from wsgiapm.collector.identity import LONGEST_NAME, bounded_json, identify, read_attributes
 from wsgiapm.collector.point import Point, Report
 from wsgiapm.collector.refusal import RefusedError
 from wsgiapm.store.model import NANOSECONDS, Series
+from wsgiapm.store.series import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,8 +37,6 @@ _D = TypeVar("_D", "NumberDataPoint", "HistogramDataPoint", "ExponentialHistogra
 # Far beyond anything real, and small enough that a few of them can be added in 64 bits.
 _LARGEST = 1 << 61
 _LATEST = 1 << 63
-# The attribute that says which transaction a series belongs to.
-_SCOPES = ("http.route", "task")
 
 
 def read_reports(request: ExportMetricsServiceRequest, refusals: Refusals) -> Iterator[Report]:
@@ -136,8 +135,7 @@ def _exponential(metric: Metric, point: ExponentialHistogramDataPoint) -> Point:
 
 def _series(metric: Metric, kind: str, point: _DataPoint) -> Series:
     attributes = read_attributes(point.attributes)
-    scope = next((str(attributes[name]) for name in _SCOPES if name in attributes), "")
-    return Series(metric.name, kind, metric.unit, scope, as_json(attributes))
+    return Series(metric.name, kind, metric.unit, scope_of(attributes), bounded_json(attributes))
 
 
 def _times(point: _DataPoint, *, needs_start: bool) -> tuple[int, int]:

@@ -100,19 +100,26 @@ class Source:
         self._transaction = transaction
         self._attributes: dict[str, dict[int, Attributes]] = {}
 
-    def amounts(self, metric: str, *, by_slot: bool = False, by_series: bool = False) -> list[Amount]:
-        """Return the sums of a metric; those of one series or slot may be in several rows."""
+    def amounts(
+        self, metric: str, *, by_slot: bool = False, by_series: bool = False, each: bool = False
+    ) -> list[Amount]:
+        """Return the sums of a metric; those of one series or slot may be in several rows.
+
+        ``each`` is for whoever needs transactions apart: their series are many, those of the whole app few.
+        """
         step = self.window.step if by_slot else 0
         rows: list[Amount] = []
-        for selection in self._selections(metric, by_slot=by_slot):
+        for selection in self._selections(metric, by_slot=by_slot, each=each):
             rows += self._reader.amounts(selection, step=step, by_series=by_series)
         return rows
 
-    def cells(self, metric: str, *, by_slot: bool = False, by_series: bool = False) -> list[CellCount]:
+    def cells(
+        self, metric: str, *, by_slot: bool = False, by_series: bool = False, each: bool = False
+    ) -> list[CellCount]:
         """Return the histogram of a metric; one cell may be in several rows."""
         step = self.window.step if by_slot else 0
         rows: list[CellCount] = []
-        for selection in self._selections(metric, by_slot=by_slot):
+        for selection in self._selections(metric, by_slot=by_slot, each=each):
             rows += self._reader.cells(selection, step=step, by_series=by_series)
         return rows
 
@@ -128,17 +135,17 @@ class Source:
     def latest(self, metric: str) -> float | None:
         """Return the newest value of a gauge of the whole app within the window."""
         rows: list[Amount] = []
-        for selection in self._selections(metric, by_slot=True):
+        for selection in self._selections(metric, by_slot=True, each=False):
             everywhere = selection._replace(scope=None)
             rows += self._reader.amounts(everywhere, step=self.window.tier, by_series=False)
         return max(rows, key=attrgetter("slot")).last if rows else None
 
-    def _selections(self, metric: str, *, by_slot: bool) -> Iterator[Selection]:
+    def _selections(self, metric: str, *, by_slot: bool, each: bool) -> Iterator[Selection]:
         window = self.window
         pieces = [(window.tier, window.first, window.end)] if by_slot else window.pieces
         for app in self.apps:
             for piece in pieces:
-                yield Selection(app.id, metric, self._transaction, *piece)
+                yield Selection(app.id, metric, self._transaction, *piece, each=each and self._transaction is None)
 
 
 def bad_parameter(name: str, message: str) -> falcon.HTTPBadRequest:

@@ -41,18 +41,18 @@ def list_transactions(question: Question) -> dict[str, Any]:
 
 def _collect(source: Source) -> dict[str, Figures]:
     by_name: dict[str, Figures] = defaultdict(Figures)
-    for amount in source.amounts(REQUESTS, by_series=True):
+    for amount in source.amounts(REQUESTS, by_series=True, each=True):
         attributes = source.attributes(REQUESTS, amount.series)
         by_name[_name(attributes)].add_requests(amount, attributes)
-    for cell in source.cells(REQUESTS, by_series=True):
+    for cell in source.cells(REQUESTS, by_series=True, each=True):
         attributes = source.attributes(REQUESTS, cell.series)
         by_name[_name(attributes)].add_cell(cell.bucket, cell.n, attributes)
-    for amount in source.amounts(ABORTED, by_series=True):
+    for amount in source.amounts(ABORTED, by_series=True, each=True):
         by_name[_name(source.attributes(ABORTED, amount.series))].aborted += int(amount.total)
-    for amount in source.amounts(ZONES, by_series=True):
+    for amount in source.amounts(ZONES, by_series=True, each=True):
         attributes = source.attributes(ZONES, amount.series)
         by_name[_name(attributes)].add_zone(amount, attributes)
-    for amount in source.amounts(COMPONENTS, by_series=True):
+    for amount in source.amounts(COMPONENTS, by_series=True, each=True):
         attributes = source.attributes(COMPONENTS, amount.series)
         by_name[_name(attributes)].add_component(amount, attributes)
     return by_name

@@ -59,13 +59,17 @@ class Sighting(NamedTuple):
 
 
 class Series(NamedTuple):
-    """The identity of a series within an app. ``kind`` is sum, gauge or histogram; ``scope`` the transaction."""
+    """The identity of a series within an app. ``kind`` is sum, gauge or histogram; ``scope`` the transaction.
+
+    A total adds up what differs only in the transaction. It is written together with its parts.
+    """
 
     metric: str
     kind: str
     unit: str
     scope: str
     attributes: str
+    is_total: bool = False
 
 
 class Stream(NamedTuple):
@@ -108,7 +112,11 @@ class Event(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Which rows a read is about: [start, end) in epoch seconds, of one transaction or of all (None)."""
+    """Which rows a read is about: [start, end) in epoch seconds.
+
+    ``scope`` is one transaction, or None for the whole app; ``each`` takes all transactions apart instead. The whole app is
+    read from its totals, which gauges have not: of those it has only what belongs to no transaction.
+    """
 
     app: int
     metric: str
@@ -116,6 +124,7 @@ class Selection(NamedTuple):
     tier: int
     start: int
     end: int
+    each: bool = False
 
 
 class Amount(NamedTuple):

@@ -28,7 +28,8 @@ _SIGHTINGS = "SELECT app, first_seen, last_seen FROM instance"
 _SERIES = "SELECT id, attributes FROM series WHERE app = :app AND metric = :metric"
 _WHERE = """
 WHERE app = :app AND t >= :start AND t < :end AND series IN (
-    SELECT id FROM series WHERE app = :app AND metric = :metric AND (:every = 1 OR scope = :scope))
+    SELECT id FROM series WHERE app = :app AND metric = :metric
+    AND (:each = 1 AND is_total = 0 OR :each = 0 AND scope = :scope))
 """
 # As doubles: an absurd amount that somebody has sent must not make the sum overflow and the window unreadable.
 _AMOUNTS = "sum(n) AS observations, sum(total * 1.0) AS amount, sum(late * 1.0) AS belated, max(last) AS latest"
@@ -97,7 +98,7 @@ def _parameters(selection: Selection, step: int) -> dict[str, Any]:
     return {
         "app": selection.app,
         "metric": selection.metric,
-        "every": int(selection.scope is None),
+        "each": int(selection.each),
         "scope": selection.scope or "",
         "start": selection.start,
         "end": selection.end,

@@ -7,21 +7,26 @@ event                    what happened at one moment, by its identity
 metric_<step>            per series, instance and ``step`` seconds: observations, their sum, how much was booked late
 hist_<step>              the same, per histogram bucket; a row of metric_<step> counts what its cells here add up to
 
+A series of a transaction has a total beside it, which adds up all transactions; rows of both are written together. So what
+is asked about the whole app is answered from a few series, however many transactions there are.
+
 Reads always aggregate, so rows may be added by anybody in any order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wsgiapm.store.model import STEPS
+from wsgiapm.store.totals import build_totals
 
 if TYPE_CHECKING:
     import sqlite3
 
 # "wapm" in the file's header tells our database from everybody else's.
 APPLICATION_ID = 0x7761706D
-VERSION = 2
+VERSION = 3
 
 _CATALOGUE = """
 CREATE TABLE app (
@@ -61,8 +66,25 @@ CREATE TABLE event (
 CREATE INDEX event_by_time ON event (app, time_ns);
 """
 
+_TOTAL = "ALTER TABLE series ADD COLUMN is_total INTEGER NOT NULL DEFAULT 0"
+
+_Step = Callable[["sqlite3.Connection"], None]
+
+
+def _script(text: str) -> _Step:
+    def run(connection: sqlite3.Connection) -> None:
+        for statement in filter(None, map(str.strip, text.split(";"))):
+            connection.execute(statement)
+
+    return run
+
+
 # What leads from version i to version i + 1 stands at place i.
-_MIGRATIONS = (_CATALOGUE + "".join(_TIER.format(step=step) for step in STEPS), _EVENT)
+_MIGRATIONS: tuple[tuple[_Step, ...], ...] = (
+    (_script(_CATALOGUE), *(_script(_TIER.format(step=step)) for step in STEPS)),
+    (_script(_EVENT),),
+    (_script(_TOTAL), build_totals),
+)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -70,9 +92,9 @@ def migrate(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        for script in _MIGRATIONS[version:]:
-            for statement in filter(None, map(str.strip, script.split(";"))):
-                connection.execute(statement)
+        for steps in _MIGRATIONS[version:]:
+            for step in steps:
+                step(connection)
         if version < VERSION:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import json
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from wsgiapm.store.model import Instance, Series, Stream
+from wsgiapm.store.model import Instance, Stream
+from wsgiapm.store.series import series_key
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-    from wsgiapm.store.model import Event, Value
+    from wsgiapm.store.model import Event, Series, Value
 
 # What one token holder can make the store remember.
 MAX_APPS = 1000
@@ -39,12 +39,6 @@ _DROP_OLDEST_EVENTS = """
 DELETE FROM event WHERE app = :app AND id IN (
     SELECT id FROM event WHERE app = :app ORDER BY time_ns DESC, id LIMIT -1 OFFSET :room)
 """
-
-
-def series_key(series: Series) -> int:
-    """Return the key of a series: 63 bits of a hash, so that collectors agree on it without asking each other."""
-    identity = json.dumps(series, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(identity, digest_size=8).digest(), "big") >> 1
 
 
 class SqliteWriter:
@@ -99,7 +93,8 @@ class SqliteWriter:
                 return None
             self._room[app] -= 1
             statement = (
-                "INSERT INTO series (app, id, metric, kind, unit, scope, attributes) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                "INSERT INTO series (app, id, metric, kind, unit, scope, attributes, is_total)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
             )
             self._execute(statement, (app, key, *series))
         self._known.add((app, key))
