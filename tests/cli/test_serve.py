@@ -16,15 +16,18 @@ def test_the_defaults(wsgiapm, stand_in, tmp_path):
         "retention=30d",
         "token_file=None",
         "view_token_file=None",
+        "hosts=[]",
     ]
 
 
 def test_every_option_is_handed_on(wsgiapm, stand_in):
     """As it was given."""
     options = "--listen [::1]:0 --store sqlite:///x.db --retention 12h --token-file a --view-token-file b"
-    ran = wsgiapm("serve", *options.split(), program=stand_in)
-    assert ran.stdout.split() == [
+    hosts = "--host apm.example.com --host [fd00::1] --host xn--bcher-kva_2."
+    ran = wsgiapm("serve", *options.split(), *hosts.split(), program=stand_in)
+    assert ran.stdout.splitlines() == [
         "listen=[::1]:0", "store=sqlite:///x.db", "retention=12h", "token_file=a", "view_token_file=b",
+        "hosts=['apm.example.com', 'fd00::1', 'xn--bcher-kva_2.']",
     ]  # fmt: skip
 
 
@@ -36,6 +39,17 @@ def test_an_address_that_is_none(wsgiapm, stand_in, address):
     ran = wsgiapm("serve", f"--listen={address}", program=stand_in)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert f"argument --listen: {address!r} is not HOST:PORT, such as 127.0.0.1:4318 or [::1]:4318" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "http://apm.example.com", "apm.example.com:443", "*.example.com", "a b", "a..b", "b\xfccher.de", "fe80::1%lo"],
+)
+def test_a_host_that_is_none(wsgiapm, stand_in, name):
+    """Called wrongly; a name is what a browser puts before the port."""
+    ran = wsgiapm("serve", f"--host={name}", program=stand_in)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "is not a host name as browsers send it, such as apm.example.com" in ran.stderr
 
 
 @pytest.mark.parametrize("age", ["30", "0", "month", "-1d"])

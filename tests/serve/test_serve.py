@@ -142,6 +142,24 @@ def test_a_user_of_ipv6_is_served(process, tmp_path):
         assert answer.read() == b"ok\n"
 
 
+def test_the_name_of_a_proxy_is_known_when_it_was_given(start_server):
+    """Behind a proxy with TLS: its name passes, also in upper case and as the origin; the cookie is for TLS alone."""
+    server = start_server(0, "--host", "apm.example.com", "--host", "monitor")
+    headers = {"Host": "APM.example.com", "Origin": "https://apm.example.com", "X-Forwarded-Proto": "https"}
+    body = f"token={server.view_token}".encode()
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port)) as connection:
+        connection.request("POST", "/login", body, headers | {"Content-Type": "application/x-www-form-urlencoded"})
+        answer = connection.getresponse()
+        answer.read()
+        assert (answer.status, answer.headers["Location"]) == (303, "/")
+        assert "; Secure" in answer.headers["Set-Cookie"]
+        for host, status in (("monitor:8080", 200), ("other.example.com", 403)):
+            connection.request("GET", "/healthz", headers={"Host": host})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == status
+
+
 def test_unknown_hosts_are_refused_by_the_whole_server(server):
     """The end points, the API and the page alike."""
     for path in ("/", "/healthz", "/api/v1/apps"):

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import argparse
+import re
+from ipaddress import IPv6Address
 
 from wsgiapm.cli.arguments import address_text, duration_text
 from wsgiapm.errors import WsgiapmError
 
 SUMMARY = "run the collector and the report"
 EXAMPLE = "wsgiapm serve --listen 127.0.0.1:4318 --store sqlite:////var/lib/wsgiapm/report.db --retention 90d"
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +41,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--view-token-file", metavar="F", help="file with the token readers must give (default: one is made there, too)"
     )
+    parser.add_argument(
+        "--host",
+        metavar="NAME",
+        type=_host_name,
+        action="append",
+        default=[],
+        help="further name of the server, that a proxy in front passes on in Host; may be given several times",
+    )
+
+
+def _host_name(text: str) -> str:
+    """Check that the text is what stands in a Host header before the port.
+
+    Raises:
+        argparse.ArgumentTypeError: says what the text must be.
+    """
+    name = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if not _NAME.fullmatch(name) and not _is_ipv6(name):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a host name as browsers send it, such as apm.example.com (no scheme, no port)"
+        )
+    return name
+
+
+def _is_ipv6(name: str) -> bool:
+    try:
+        IPv6Address(name)
+    except ValueError:
+        return False
+    return "%" not in name
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
             retention=arguments.retention,
             token_file=arguments.token_file,
             view_token_file=arguments.view_token_file,
+            hosts=arguments.host,
         )
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "wsgiapm":

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
 THREADS = 16
+_PR_SET_PDEATHSIG = 1
 # Left behind by a gunicorn this process may have been started from; ours would take them for its own.
 _INHERITED = ("GUNICORN_PID", "GUNICORN_FD")
 
@@ -48,8 +52,19 @@ class EmbeddedServer(BaseApplication):  # type: ignore[misc]
         return self._load()
 
 
+def _end_with(master: int) -> None:
+    """Have the kernel end this worker when the master is killed: an orphan would keep the port from the next server."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != master:
+            os._exit(1)
+
+
 def _settings(descriptor: int, ready: Callable[[], None], ended: Callable[[], None]) -> dict[str, Any]:
     master = os.getpid()
+
+    def post_fork(_server: Any, _worker: Any) -> None:
+        _end_with(master)
 
     def post_worker_init(worker: Any) -> None:
         if worker.age == 1:
@@ -77,6 +92,7 @@ def _settings(descriptor: int, ready: Callable[[], None], ended: Callable[[], No
         "proc_name": "wsgiapm serve",
         "forwarded_allow_ips": "127.0.0.1,::1",
         "control_socket_disable": True,
+        "post_fork": post_fork,
         "post_worker_init": post_worker_init,
         "worker_exit": worker_exit,
     }

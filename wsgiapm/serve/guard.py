@@ -43,7 +43,7 @@ class Guard:
         header = req.get_header("Host") or ""
         host = _split(f"http://{header}")
         if host is None or host[0] not in self._hosts:
-            msg = f"Host {header!r} is not a name of this server; use the address that it printed when it started"
+            msg = f"Host {header!r} is not a name of this server; use the address that it printed when it started, or give --host to wsgiapm serve"
             raise falcon.HTTPForbidden(description=msg)
         origin = req.get_header("Origin")
         if origin is not None and not _is_same(origin, header):
