@@ -8,17 +8,16 @@ takes the slow way through the shared index.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from wsgiapm import route
 from wsgiapm.aggregate import schema
-from wsgiapm.aggregate.backlog import Backlog, Sums, Waiting
 from wsgiapm.aggregate.catalogue import Series
 from wsgiapm.aggregate.durations import Durations
 from wsgiapm.aggregate.in_flight import FIRST_POSITIONS, free_row, tag
 from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.instance import Instance
-from wsgiapm.aggregate.layout import BEGUN, ENDED, FAILED, ROWLESS, ROWS, RUNNING, WAITING
+from wsgiapm.aggregate.layout import BEGUN, ENDED, FAILED, ROWLESS, ROWS, RUNNING
 from wsgiapm.aggregate.snapshot import Attributes
 from wsgiapm.native import get_ident
 from wsgiapm.transaction import Transaction
@@ -29,11 +28,12 @@ _LARGEST_BLOCK = 16
 # Series of `(other)` routes are still told apart by method and status, up to this many above the cap.
 _OTHER_SERIES = 200
 # Transactions that wait for the index keep their rows as long as at least so many are free for those that run.
-_ROWS_KEPT_FREE = ROWS // 2
+_ROWS_KEPT_FREE = ROWS // 8
 
 # (name, status or None, method code and scheme, error type or None)
 Key = tuple[str, int | None, int, str | None]
 Entry = tuple[int, list[int], Series]
+Sums = tuple[int, int, int]
 
 
 def method_and_scheme(method: str, scheme: str) -> int:
@@ -53,9 +53,8 @@ class Recorder:
         self._octaves = instance.table.octaves
         self._entries: dict[Key, Entry] = {}
         self._paths: dict[str, tuple[str, int]] = {}
-        self._backlog: Backlog[Key] = Backlog()
+        self._waiting: list[tuple[Key, int, Sums, int]] = []
         self._queue = Durations(instance, schema.QUEUE_TIME, ())
-        self._waiting_at_most = 2 * max_series
         self._free = list(FIRST_POSITIONS)
         self.renamed = self._rename
         self._use_cells()
@@ -134,81 +133,68 @@ class Recorder:
         sums = (duration, transaction.first_byte, transaction.size)
         if transaction.row:
             self.cells[transaction.row + 1] = transaction.tag + 1
-        if self._count(key, {cell: 1}, sums):
+        if self._count(key, cell, sums):
             self._free_row(transaction)
             self.work_off()
-        else:
+        elif transaction.row and len(self._free) >= _ROWS_KEPT_FREE:
             self._wait(key, cell, sums, transaction)
+        else:
+            # Without a row it would be lost with this process.
+            self._dropped("busy")
+            self._add(self._other(key), cell, sums)
+            self._free_row(transaction)
         if transaction.queue:
             self._queue.record(transaction.queue)
 
     def _wait(self, key: Key, cell: int, sums: Sums, transaction: Transaction) -> None:
         """Keep what cannot be counted now; in its row it survives us."""
-        row = transaction.row
-        if len(self._backlog) > self._waiting_at_most:
-            self._dropped("busy")
-            self._add(self._other(key), {cell: 1}, sums)
-            self._free_row(transaction)
-        elif row and len(self._free) > _ROWS_KEPT_FREE:
-            name, status, _, error = key
-            cells = self.cells
-            cells[row + 2] = sums[0]
-            cells[row + 3] = ((status or 0) & 0xFFFF) | (FAILED if self._error(status, error) else 0)
-            cells[row + 1] = self._number(name) << _NAME_SHIFT | transaction.method - RUNNING + ENDED
-            self._backlog.append(key, cell, sums, row)
-        else:
-            self._backlog.append(key, cell, sums)
-            self.cells[WAITING] += 1
-            self._free_row(transaction)
+        name, status, _, error = key
+        cells, row = self.cells, transaction.row
+        cells[row + 2] = sums[0]
+        cells[row + 3] = ((status or 0) & 0xFFFF) | (FAILED if self._error(status, error) else 0)
+        cells[row + 1] = self._number(name) << _NAME_SHIFT | transaction.method - RUNNING + ENDED
+        self._waiting.append((key, cell, sums, row))
 
-    def _count(self, key: Key, counts: Mapping[int, int], sums: Sums) -> bool:
-        """Count observations of one series; False when the index is busy."""
+    def _count(self, key: Key, cell: int, sums: Sums) -> bool:
+        """Count one observation; False when the index is busy."""
         try:
             entry = self._entries.get(key) or self._find(key)
-            if entry is None or not all(self._has_block(entry, cell) for cell in counts):
+            if entry is None:
+                return False
+            octave = self._octaves[cell]
+            if not entry[1][octave] and not self.instance.add_block(entry[2], octave):
                 return False
             self.instance.cover()
         except (IndexFullError, OSError):
             self._dropped("budget")
             entry = self._other(key)
         self._use_cells()
-        self._add(entry, counts, sums)
+        self._add(entry, cell, sums)
         return True
 
-    def _has_block(self, entry: Entry, cell: int) -> bool:
-        _, blocks, series = entry
-        octave = self._octaves[cell]
-        return bool(blocks[octave]) or self.instance.add_block(series, octave)
-
-    def _add(self, entry: Entry, counts: Mapping[int, int], sums: Sums) -> None:
+    def _add(self, entry: Entry, cell: int, sums: Sums) -> None:
         head, blocks, _ = entry
+        position = blocks[self._octaves[cell]] + cell
         cells = self.cells
-        for position, value in enumerate(sums, head):
-            cells[position] += value
-        for cell, count in counts.items():
-            position = blocks[self._octaves[cell]] + cell
-            cells[position] += count
+        cells[head] += sums[0]
+        cells[head + 1] += sums[1]
+        cells[head + 2] += sums[2]
+        cells[position] += 1
 
     def work_off(self) -> None:
         """Count what had to wait for the index, as far as it is free now."""
-        if not self._backlog:
-            return
-        waiting = self._backlog.take()
-        try:
-            while waiting:
-                key, observations = next(iter(waiting.items()))
-                if not self._count(key, observations.cells, observations.sums):
-                    break
-                del waiting[key]
-                self._end_waiting(observations)
-        finally:
-            self._backlog.put_back(waiting)
-
-    def _end_waiting(self, observations: Waiting) -> None:
-        for row in observations.rows:
+        # Threads may do so at once. Whatever stops us between two steps, the row still says what is to be counted.
+        waiting = self._waiting
+        for _ in range(len(waiting)):
+            try:
+                key, cell, sums, row = waiting.pop()
+            except IndexError:  # another thread took the last
+                return
+            if not self._count(key, cell, sums):
+                waiting.append((key, cell, sums, row))
+                return
             free_row(self.cells, row)
             self._free.append(row)
-        self.cells[WAITING] -= observations.count - len(observations.rows)
 
     def leave(self) -> None:
         """In the child of a fork: what is still running here is the parent's, and must not be counted twice."""

@@ -397,7 +397,7 @@ def test_begun_is_committed_and_aborted_and_running_always(tmp_path_factory, ste
         elif step == "leader":
             settle_orphans(leader)
         snapshot = merge(shared)
-        waiting = recorder.cells[layout.WAITING] + len(recorder._backlog)
+        waiting = len(recorder._waiting)
         assert by_route(snapshot).total() == done - waiting
         assert in_flight(snapshot) == len(running)
         assert aborted(snapshot).total() == begun - done - len(running)

@@ -49,7 +49,7 @@ def needs_settling(cells: Sequence[int]) -> bool:
     `cells` are the words of a whole segment, or of its first part, up to the rows.
     """
     odd = cells[layout.SETTLEMENTS] % 2
-    return bool(odd or cells[layout.ROWLESS] or cells[layout.WAITING] or read_rows(cells))
+    return bool(odd or cells[layout.ROWLESS] or read_rows(cells))
 
 
 def committed(catalogue: Catalogue, cells: Sequence[int]) -> int:
@@ -79,7 +79,7 @@ def find_left(catalogue: Catalogue, cells: Sequence[int]) -> Left:
     left = cells[layout.BEGUN] - committed(catalogue, cells) - aborted_before(catalogue.series[:], cells)
     reason = "timeout" if cells[layout.TIMED_OUT] else "killed"
     # Rows that may have been counted come last, and are left out if there are more rows than that.
-    in_rows = max(left - cells[layout.ROWLESS] - cells[layout.WAITING], 0)
+    in_rows = max(left - cells[layout.ROWLESS], 0)
     rows = sorted(read_rows(cells), key=lambda row: row.doubt)[:in_rows]
     aborted = [Aborted(_name(catalogue, row), reason, 1, row) for row in rows if not row.ended]
     if left > len(rows):
@@ -129,7 +129,6 @@ class Settlement:
             return False
         cells = self._owner.cells
         cells[layout.ROWLESS] = 0
-        cells[layout.WAITING] = 0
         cells[layout.BEGUN] = committed(self._catalogue, cells) + aborted_before(self._catalogue.series[:], cells)
         cells[layout.SETTLEMENTS] += 1
         return True

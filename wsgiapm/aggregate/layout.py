@@ -69,7 +69,6 @@ segment-N
                          32     transactions begun, of all owners
                          33     transactions now running without a row
                          34     CPU time used by all owners
-                         35     transactions that ended and wait for a free index, without a row
                          36     1 once the server has told the owner to end because a request took too long
                          40     resident memory in bytes          41  threads
                          42     open files                        43  monotonic time of the last harvest
@@ -183,7 +182,7 @@ PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, SETTLEMENTS,
     13,
     14,
 )
-BEGUN, ROWLESS, CPU_TIME, WAITING, TIMED_OUT = 32, 33, 34, 35, 36
+BEGUN, ROWLESS, CPU_TIME, TIMED_OUT = 32, 33, 34, 36
 RESIDENT_MEMORY, THREADS, OPEN_FILES, LAST_HARVEST = 40, 41, 42, 43
 
 RUNNING, COUNTING, ENDED, ENDED_COUNTING, ABORTING = 1, 2, 3, 4, 5

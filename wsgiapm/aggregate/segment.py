@@ -109,7 +109,11 @@ class Segment:
         self._use(self._memory.map(0))
 
     def close(self) -> None:
-        """Close the file and unmap it; the cells cannot be used any more."""
+        """Give the segment up, close the file and unmap it; the cells cannot be used any more."""
+        if not self._mappings:
+            return
+        if self.cells[layout.PID] == os.getpid():
+            self.cells[layout.STARTED_TICKS] = 0  # so that a process which lives on is not taken for its owner
         self._memory.close()
         self.cells.release()
         self.floats.release()
