@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,7 @@ def test_a_worker_that_does_not_harvest(
         "print('started', flush=True)\n"
         "time.sleep(60)\n"
     )
-    running = process(["python", "-c", code], env=environment)
+    running = process([sys.executable, "-c", code], env=environment)
     running.wait_for_output("started")
     # Three intervals of a second have passed when the doctor finds nothing newer.
     finding = _until_found(diagnose, "no-harvest", harvest_interval="1s")

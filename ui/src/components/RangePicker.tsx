@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 import { RangeDialog } from "./RangeDialog";
 import { useWords } from "../i18n/words";
+import { parseAddress } from "../state/address";
 import { DEFAULT_RANGE, LASTS, LAST_NAMES, isLast, shift } from "../state/range";
 import { useNavigation } from "../state/use-address";
 
@@ -26,12 +27,14 @@ export function RangePicker() {
     const step = (event: KeyboardEvent): void => {
       const typing = event.target instanceof HTMLElement && event.target.matches("input, select, dialog *");
       if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key === "[") go({ range: shift(range, -1) });
-      if (event.key === "]" && range.kind === "between") go({ range: shift(range, 1) });
+      // Keys come faster than the page is drawn: the address says where we are.
+      const now = parseAddress(location.search).range;
+      if (event.key === "[") go({ range: shift(now, -1) });
+      if (event.key === "]" && now.kind === "between") go({ range: shift(now, 1) });
     };
     addEventListener("keydown", step);
     return () => removeEventListener("keydown", step);
-  }, [range, go]);
+  }, [go]);
 
   return (
     <span class="range">
