@@ -79,6 +79,10 @@ bench-profile: $(VENV)/.installed-tests ## Where the time of the request path go
 bench-instructions: $(VENV)/.installed-tests ## How many instructions a request takes; ACCEPT=1 keeps the figure for the tests
 	$(PYTHON) -m benchmarks.instructions $(if $(ACCEPT),--accept)
 
+.PHONY: stress
+stress: setup ## Kill, stop and fork real processes for some minutes, STRESS times as often as `make test`
+	STRESS=$(or $(STRESS),20) $(PYTHON) -m pytest tests/stress
+
 # -- seeing it work --------------------------------------------------------------------------------------------------
 
 .PHONY: demo
