@@ -123,7 +123,7 @@ def test_an_endpoint_where_nobody_listens(record: Record, diagnose: Diagnose, fr
 
 
 def test_a_worker_that_does_not_harvest(
-    process: Callable[..., Any], environment: dict[str, str], diagnose: Diagnose
+    process: Callable[..., Any], environment: dict[str, str], diagnose: Diagnose, wait_until: Callable[..., Any]
 ) -> None:
     """A process that counts but has no harvest thread, as uwsgi without threads, is found while it lives."""
     code = (
@@ -136,17 +136,9 @@ def test_a_worker_that_does_not_harvest(
     running = process([sys.executable, "-c", code], env=environment)
     running.wait_for_output("started")
     # Three intervals of a second have passed when the doctor finds nothing newer.
-    finding = _until_found(diagnose, "no-harvest", harvest_interval="1s")
+    finding = wait_until(lambda: diagnose(harvest_interval="1s")[1].get("no-harvest"), "no-harvest is found")
 
     assert "1 of 1 workers" in finding["message"]
-
-
-def _until_found(diagnose: Diagnose, name: str, **settings: str) -> dict[str, str]:
-    for _ in range(20):
-        findings = diagnose(**settings)[1]
-        if name in findings:
-            return findings[name]
-    pytest.fail(f"{name} was never found")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
