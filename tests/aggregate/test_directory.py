@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -159,7 +160,7 @@ def test_root_is_not_led_to_a_file_of_its_own(root, shared):
     made = create_directory(shared, 4321)
     for name in ("segment-0", "locks"):
         os.link(secret, f"{shared}/{name}")
-        expect("is not a regular file of uid 4321; remove it", lambda: made.open(name, os.O_RDWR | os.O_CREAT))
+        expect("is not a regular file of uid 4321; remove it", partial(made.open, name, os.O_RDWR | os.O_CREAT))
     expect("not a regular file", lambda: made.try_lock(1))
     made.close()
 
@@ -237,9 +238,11 @@ def test_a_file_that_was_replaced_is_noticed(opened, shared):
     file = SharedFile(opened, "index", os.O_RDWR | os.O_CREAT)
     os.close(file._descriptor)
     os.unlink(f"{shared}/index")
-    with open(f"{shared}/kept", "w", encoding="ascii"), open(f"{shared}/index", "w", encoding="ascii"):
-        with pytest.raises(OSError, match="was replaced by another file"):
-            file.write(b"x", 0)
+    for name in ("kept", "index"):
+        with open(f"{shared}/{name}", "w", encoding="ascii"):
+            pass
+    with pytest.raises(OSError, match="was replaced by another file"):
+        file.write(b"x", 0)
     os.mkfifo(f"{shared}/pipe")
     os.replace(f"{shared}/pipe", f"{shared}/index")
     with pytest.raises(OSError, match="not a regular file"):

@@ -164,10 +164,8 @@ def test_quantiles_stay_within_the_error_of_the_scale(latency, quantile):
     found = exponential(cells_of(values))
     total, rank = found.zero_count, ceil(quantile * len(values))
     index = found.offset
-    for index, count in enumerate(found.counts, found.offset):
-        total += count
-        if total >= rank:
-            break
+    while (total := total + found.counts[index - found.offset]) < rank:
+        index += 1
     base = 2 ** (2**-SCALE)
     middle = 2 * base ** (index + 1) / (1 + base) * SECOND
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+from contextlib import suppress
 from zlib import crc32
 
 import pytest
@@ -137,10 +138,8 @@ def test_a_replay_that_is_interrupted_is_done_again_without_harm(seed, data):
     for name in ("series", "names", "tables", "chunks"):
         setattr(index, name, Interruptible())
     for _ in range(2):
-        try:
+        with suppress(Interrupted):
             index.refresh()
-        except Interrupted:
-            pass
     index.refresh()
 
     assert everything(index) == everything(whole)

@@ -111,7 +111,7 @@ def test_an_index_truncated_at_any_length_is_damage(shared):
 
 
 @pytest.mark.parametrize(
-    "theirs", [Identity("other"), Identity("shop", "staging"), Identity("shop", "", "second")], ids=lambda i: str(i)
+    "theirs", [Identity("other"), Identity("shop", "staging"), Identity("shop", "", "second")], ids=str
 )
 def test_a_process_of_another_app_does_not_join(shared, theirs):
     """App, environment and instance have to be the same; the message names both sides."""
@@ -125,7 +125,7 @@ def test_a_process_of_another_app_does_not_join(shared, theirs):
 
 def test_an_identity_that_does_not_fit_is_refused(shared):
     """A name of several thousand bytes is an error that says so, and leaves nothing behind."""
-    with pytest.raises(SharedDirectoryError, match="too long: .* shorten"):
+    with pytest.raises(SharedDirectoryError, match=r"too long: .* shorten"):
         join(shared, Identity("x" * 5000))
     assert "index" not in os.listdir(shared)
 

@@ -139,10 +139,10 @@ def test_adopters_killed_at_every_store(shared, leave):
         instance.use_table(0)
         assert Settlement(instance.index, KillingOwner(instance, stores)).settle()
 
-    deaths = rounds = 0
+    deaths = 0
     for stores in count():
         assert wait(fork(abandon)) == -signal.SIGKILL
-        rounds += 1
+        rounds = stores + 1
         before = by_route(merge(shared)).total(), aborted(merge(shared)).total()
         for further in range(stores + 1):
             status = wait(fork(partial(adopt, further)))
