@@ -10,7 +10,7 @@ from tests.collector.messages import LogMessage, Message
 from tests.report.conftest import HOST, NOW, VIEW
 from wsgiapm.collector.events import keep_events
 
-PATHS = ("apps", "summary", "timeseries", "transactions", "events", "openapi.json")
+PATHS = ("apps", "summary", "timeseries", "transactions", "workers", "events", "openapi.json")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def refusal(site, status, path="summary", **parameters):
     return found["error"]["message"]
 
 
-@pytest.mark.parametrize("path", ["summary", "timeseries", "transactions", "events", "apps"])
+@pytest.mark.parametrize("path", ["summary", "timeseries", "transactions", "workers", "events", "apps"])
 @pytest.mark.parametrize("name", ["from_", "to"])
 @pytest.mark.parametrize("value", ["x", "", "nan", "inf", "-1", "1e12", f"{NOW}000", "2026-01-01", "\x00"])
 def test_a_time_that_is_none_is_named(site, path, name, value):
@@ -179,7 +179,9 @@ def test_answers_are_as_described(site):
     described = site.get("openapi.json")["paths"]
     died = LogMessage().record("wsgiapm.worker.died", worker=1, x=0.5, wsgiapm__in_flight='[{"route": "/x/"}]')
     keep_events(site.store, died.request, NOW * 10**9)
-    for name in ("apps", "summary", "timeseries", "transactions", "events"):
+    worker = Message(start=NOW - 5, time=NOW).sum(1, name="wsgiapm.worker.requests", worker=1)
+    site.take(worker.gauge(1, name="wsgiapm.worker.memory", unit="By", worker=1))
+    for name in ("apps", "summary", "timeseries", "transactions", "workers", "events"):
         content = described[f"/api/v1/{name}"]["get"]["responses"]["200"]["content"]
         check(site.get(name, app="shop", metric="throughput"), content["application/json"]["schema"], name)
 

@@ -183,6 +183,25 @@ def test_an_instance_is_remembered(store):
         assert [found[1:] for found in reader.apps()] == [("shop", "", 100, 150)]
 
 
+def test_instances_can_be_told_apart(store):
+    """By the name that each gives itself; what two of them report in one slot is two amounts."""
+    with store.writing() as writer:
+        app = writer.app("shop", "")
+        one, two = (writer.instance(app, uid, "{}", 100).id for uid in ("one", "two"))
+        series = writer.series(app, SERIES)
+        writer.add_values(10, [(app, series, 100, instance, Value(n, 0, 0)) for instance, n in ((one, 1), (two, 2))])
+
+    with store.reading() as reader:
+        selection = Selection(app, "m", "/x/", 10, 0, 200)
+        apart = reader.amounts(selection, step=10, by_series=True, by_instance=True)
+        (together,) = reader.amounts(selection, step=10, by_series=True)
+        reporters = reader.reporters(app)
+
+    assert {(reporters[amount.instance].uid, amount.n) for amount in apart} == {("one", 1), ("two", 2)}
+    assert (together.n, together.instance) == (3, 0)
+    assert reporters[one].last_seen == 100
+
+
 def test_there_is_a_limit_to_everything_a_sender_can_make(store, monkeypatch):
     """Apps, instances and series beyond the limit are refused; known ones still work."""
     monkeypatch.setattr(writer_module, "MAX_APPS", 1)

@@ -20,11 +20,13 @@ from wsgiapm.report.route import Route, Schema
 from wsgiapm.report.summary import summarize
 from wsgiapm.report.timeseries import list_points
 from wsgiapm.report.transactions import list_transactions
+from wsgiapm.report.workers import list_workers
 from wsgiapm.store.protocol import Store
 
 _RETRY_AFTER_S = 10
 _WINDOW = ("app", "environment", "from", "to")
 _TEXT, _WHOLE, _NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
+_MAYBE_TEXT = {"type": ["string", "null"]}
 _MAYBE = {"type": ["number", "null"]}
 _ANYTHING = {"type": ["string", "number", "boolean", "null", "array", "object"]}
 _COUNTS = {"type": "object", "additionalProperties": _WHOLE}
@@ -49,6 +51,18 @@ _FIGURES: dict[str, Schema] = {
     "duration": _DURATION,
 }
 _POINT = _object(t=_WHOLE, values={"type": "object", "additionalProperties": _MAYBE}, late={"type": "boolean"})
+_WORKER = _object(
+    worker={"type": ["integer", "string"]},
+    instance=_TEXT,
+    pid={"type": ["integer", "null"]},
+    state=_MAYBE_TEXT,
+    requests=_WHOLE,
+    memory={"type": ["integer", "null"]},
+    cpu=_NUMBER,
+    growth_per_hour=_MAYBE,
+    last_seen=_WHOLE,
+    last_exit={"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}},
+)
 
 ROUTES = (
     Route(
@@ -94,6 +108,13 @@ ROUTES = (
         ),
     ),
     Route(
+        "/api/v1/workers",
+        "The workers of an app and what they used; null stands for what is not reported.",
+        list_workers,
+        _WINDOW,
+        _list("workers", _WORKER),
+    ),
+    Route(
         "/api/v1/events",
         "What happened at single moments: workers that died, and what other senders report; the newest first.",
         list_events,
@@ -107,7 +128,7 @@ ROUTES = (
                 name=_TEXT,
                 message=_TEXT,
                 instance=_TEXT,
-                severity={"type": ["string", "null"]},
+                severity=_MAYBE_TEXT,
                 attributes={"type": "object", "additionalProperties": _ANYTHING},
             ),
         ),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import falcon
 
 from wsgiapm.report.window import Window, choose
-from wsgiapm.store.model import Amount, App, Attributes, CellCount, Selection, Tier
+from wsgiapm.store.model import Amount, App, Attributes, CellCount, Reporter, Selection, Tier
 from wsgiapm.store.protocol import Reader
 
 DEFAULT_WINDOW_S = 1800
@@ -112,6 +112,17 @@ class Source:
         for selection in self._selections(metric, by_slot=by_slot, each=each):
             rows += self._reader.amounts(selection, step=step, by_series=by_series)
         return rows
+
+    def amounts_of_instances(self, metric: str) -> list[Amount]:
+        """Return the sums of a metric by slot, series and instance."""
+        rows: list[Amount] = []
+        for selection in self._selections(metric, by_slot=True, each=False):
+            rows += self._reader.amounts(selection, step=self.window.step, by_series=True, by_instance=True)
+        return rows
+
+    def reporters(self) -> dict[int, Reporter]:
+        """Return the instances of the app."""
+        return {key: reporter for app in self.apps for key, reporter in self._reader.reporters(app.id).items()}
 
     def cells(
         self, metric: str, *, by_slot: bool = False, by_series: bool = False, each: bool = False

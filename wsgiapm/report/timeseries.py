@@ -11,10 +11,13 @@ from wsgiapm.report.figures import COMPONENTS, REQUESTS, ZONES, Figures, rounded
 from wsgiapm.report.quantiles import quantile
 from wsgiapm.report.question import Question, Source, bad_parameter
 from wsgiapm.report.summary import apdex_threshold
+from wsgiapm.report.workers import chart_cpu, chart_memory
 from wsgiapm.store.buckets import upper_bound
 
 _Slots = dict[int, Figures]
 _Values = dict[str, float | None]
+# Shows a slot: its values, and whether some of it was booked late.
+_ShowSlot = Callable[[int], tuple[_Values, bool]]
 
 
 def list_points(question: Question) -> dict[str, Any]:
@@ -24,14 +27,26 @@ def list_points(question: Question) -> dict[str, Any]:
     if chart is None:
         raise bad_parameter("metric", f"{name!r} is none of {', '.join(CHARTS)}")
     source = question.source()
-    read, show = chart
-    slots: _Slots = defaultdict(Figures)
-    read(source, slots)
-    show_slot = show(source)
-    points = [
-        {"t": start, "values": show_slot(slots[start]), "late": slots[start].late > 0} for start in source.window.slots
-    ]
+    show_slot = chart(source)
+    points = []
+    for start in source.window.slots:
+        values, late = show_slot(start)
+        points.append({"t": start, "values": values, "late": late})
     return {"metric": name, "step": source.window.step, "points": points}
+
+
+def _of_requests(
+    read: Callable[[Source, _Slots], None], show: Callable[[Source], Callable[[Figures], _Values]]
+) -> Callable[[Source], _ShowSlot]:
+    """Make a chart of figures of requests: what it reads, and how it shows them."""
+
+    def chart(source: Source) -> _ShowSlot:
+        slots: _Slots = defaultdict(Figures)
+        read(source, slots)
+        show_figures = show(source)
+        return lambda slot: (show_figures(slots[slot]), slots[slot].late > 0)
+
+    return chart
 
 
 def _read_requests(source: Source, slots: _Slots) -> None:
@@ -104,13 +119,14 @@ def _breakdown(_source: Source) -> Callable[[Figures], _Values]:
     return lambda slot: dict(slot.breakdown())
 
 
-# What each chart reads, and how it shows a slot.
-CHARTS: dict[str, tuple[Callable[[Source, _Slots], None], Callable[[Source], Callable[[Figures], _Values]]]] = {
-    "throughput": (_read_requests, _throughput),
-    "duration": (_read_durations, _duration),
-    "errors": (_read_requests_by_kind, _errors),
-    "apdex": (_read_zones, _apdex),
-    "status_codes": (_read_requests_by_kind, _status_codes),
-    "heatmap": (_read_durations, _heatmap),
-    "breakdown": (_read_components, _breakdown),
+CHARTS: dict[str, Callable[[Source], _ShowSlot]] = {
+    "throughput": _of_requests(_read_requests, _throughput),
+    "duration": _of_requests(_read_durations, _duration),
+    "errors": _of_requests(_read_requests_by_kind, _errors),
+    "apdex": _of_requests(_read_zones, _apdex),
+    "status_codes": _of_requests(_read_requests_by_kind, _status_codes),
+    "heatmap": _of_requests(_read_durations, _heatmap),
+    "breakdown": _of_requests(_read_components, _breakdown),
+    "cpu": chart_cpu,
+    "memory": chart_memory,
 }

@@ -58,6 +58,13 @@ class Sighting(NamedTuple):
     last_seen: int
 
 
+class Reporter(NamedTuple):
+    """An instance by its own name, and when it was last heard of, in epoch seconds."""
+
+    uid: str
+    last_seen: int
+
+
 class Series(NamedTuple):
     """The identity of a series within an app. ``kind`` is sum, gauge or histogram; ``scope`` the transaction.
 
@@ -128,7 +135,7 @@ class Selection(NamedTuple):
 
 
 class Amount(NamedTuple):
-    """What a read adds up for one slot of time (epoch seconds) and one series; 0 stands for all of them."""
+    """What a read adds up for one slot of time (epoch seconds), series and instance; 0 stands for all of them."""
 
     slot: int
     series: int
@@ -136,6 +143,7 @@ class Amount(NamedTuple):
     total: float
     late: float
     last: float | None
+    instance: int = 0
 
 
 class CellCount(NamedTuple):

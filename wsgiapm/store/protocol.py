@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         CellCount,
         Event,
         Instance,
+        Reporter,
         Selection,
         Series,
         Sighting,
@@ -68,8 +69,11 @@ class Reader(Protocol):
     def series(self, app: int, metric: str) -> dict[int, Attributes]:
         """Return the attributes of every series of a metric."""
 
-    def amounts(self, selection: Selection, *, step: int, by_series: bool) -> list[Amount]:
-        """Add up the values of a metric, by slots of ``step`` seconds and, if asked to, by series."""
+    def reporters(self, app: int) -> dict[int, Reporter]:
+        """Return the instances of an app."""
+
+    def amounts(self, selection: Selection, *, step: int, by_series: bool, by_instance: bool = False) -> list[Amount]:
+        """Add up the values of a metric, by slots of ``step`` seconds and, if asked to, by series and instance."""
 
     def cells(self, selection: Selection, *, step: int, by_series: bool) -> list[CellCount]:
         """Add up the histogram of a metric, by slots of ``step`` seconds and, if asked to, by series."""

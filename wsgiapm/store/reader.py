@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from wsgiapm.store.model import NANOSECONDS, Amount, App, CellCount, Event, Sighting
+from wsgiapm.store.model import NANOSECONDS, Amount, App, CellCount, Event, Reporter, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +25,7 @@ FROM app JOIN (SELECT app AS owner, min(first_seen) AS since, max(last_seen) AS 
 ON app.id = seen.owner ORDER BY app.name, app.environment
 """
 _SIGHTINGS = "SELECT app, first_seen, last_seen FROM instance"
+_REPORTERS = "SELECT id, uid, last_seen FROM instance WHERE app = :app"
 _SERIES = "SELECT id, attributes FROM series WHERE app = :app AND metric = :metric"
 _WHERE = """
 WHERE app = :app AND t >= :start AND t < :end AND series IN (
@@ -65,15 +66,20 @@ class SqlReader:
         """Return when each instance was heard of."""
         return [Sighting(*row) for row in self._execute(_SIGHTINGS, {})]
 
+    def reporters(self, app: int) -> dict[int, Reporter]:
+        """Return the instances of an app."""
+        return {key: Reporter(*row) for key, *row in self._execute(_REPORTERS, {"app": app})}
+
     def series(self, app: int, metric: str) -> dict[int, Attributes]:
         """Return the attributes of every series of a metric."""
         rows = self._execute(_SERIES, {"app": app, "metric": metric})
         return {key: json.loads(attributes) for key, attributes in rows}
 
-    def amounts(self, selection: Selection, *, step: int, by_series: bool) -> list[Amount]:
-        """Add up the values of a metric, by slots of ``step`` seconds and, if asked to, by series."""
-        group, statement = _statement("metric", _AMOUNTS, selection, step=step, by_series=by_series)
-        rows = self._execute(f"{statement} GROUP BY {group}", _parameters(selection, step))
+    def amounts(self, selection: Selection, *, step: int, by_series: bool, by_instance: bool = False) -> list[Amount]:
+        """Add up the values of a metric, by slots of ``step`` seconds and, if asked to, by series and instance."""
+        columns = f"{_AMOUNTS}, {'src' if by_instance else '0'} AS reporter"
+        group, statement = _statement("metric", columns, selection, step=step, by_series=by_series)
+        rows = self._execute(f"{statement} GROUP BY {group}, reporter", _parameters(selection, step))
         return [Amount(*row) for row in rows]
 
     def cells(self, selection: Selection, *, step: int, by_series: bool) -> list[CellCount]:

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The workers of an app: what each used over time, and GET /api/v1/workers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from wsgiapm.report.events import LARGEST_LIMIT, attributes_of
+from wsgiapm.report.question import Question, Source
+from wsgiapm.store.model import NANOSECONDS, Amount, Event
+
+REQUESTS = "wsgiapm.worker.requests"
+MEMORY = "wsgiapm.worker.memory"
+CPU_TIME = "wsgiapm.worker.cpu.time"
+DIED = "wsgiapm.worker.died"
+_Values = dict[str, float | None]
+_ShowSlot = Callable[[int], tuple[_Values, bool]]
+
+
+class Place(NamedTuple):
+    """A worker's place in its instance; whoever comes after a worker that ended takes it over."""
+
+    uid: str
+    worker: int | str
+
+
+def chart_cpu(source: Source) -> _ShowSlot:
+    """Return what shows a slot: the share of a core that each worker used, and all of them."""
+    step = source.window.step
+    return _chart(source, CPU_TIME, lambda amount: amount.total / NANOSECONDS / step, digits=6)
+
+
+def chart_memory(source: Source) -> _ShowSlot:
+    """Return what shows a slot: the bytes that each worker held on average, and all of them."""
+    return _chart(source, MEMORY, _average, digits=0)
+
+
+def list_workers(question: Question) -> dict[str, Any]:
+    """Return the workers that reported in the window, with what they did in it."""
+    source = question.source()
+    workers: defaultdict[Place, _Worker] = defaultdict(_Worker)
+    for place, amount in _read(source, REQUESTS):
+        workers[place].add_requests(amount)
+    for place, amount in _read(source, CPU_TIME):
+        workers[place].add_cpu_time(amount)
+    for place, amount in sorted(_read(source, MEMORY), key=lambda entry: entry[1].slot):
+        workers[place].set_memory(amount)
+    heard = {reporter.uid: reporter.last_seen for reporter in source.reporters().values()}
+    exits = _last_exits(_deaths(question, source))
+    seconds = source.window.minutes * 60
+    return {
+        "workers": [
+            {
+                "worker": place.worker,
+                "instance": place.uid,
+                # Nobody has told yet.
+                "pid": None,
+                "state": None,
+                "growth_per_hour": None,
+                "requests": workers[place].requests,
+                "memory": workers[place].memory,
+                "cpu": round(workers[place].seconds / seconds, 6),
+                "last_seen": min(workers[place].newest + source.window.step, heard[place.uid]),
+                "last_exit": exits.get(place, {}),
+            }
+            for place in sorted(workers, key=_order)
+        ]
+    }
+
+
+class _Worker:
+    """What is known of a worker."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.seconds = 0.0
+        self.memory: int | None = None
+        self.newest = 0
+
+    def add_requests(self, amount: Amount) -> None:
+        self.requests += int(amount.total)
+        self.newest = max(self.newest, amount.slot)
+
+    def add_cpu_time(self, amount: Amount) -> None:
+        self.seconds += amount.total / NANOSECONDS
+        self.newest = max(self.newest, amount.slot)
+
+    def set_memory(self, amount: Amount) -> None:
+        self.memory = round(_average(amount))
+        self.newest = max(self.newest, amount.slot)
+
+
+def _chart(source: Source, metric: str, figure: Callable[[Amount], float], *, digits: int) -> _ShowSlot:
+    slots: defaultdict[int, dict[Place, float]] = defaultdict(dict)
+    late: set[int] = set()
+    for place, amount in _read(source, metric):
+        slots[amount.slot][place] = slots[amount.slot].get(place, 0) + figure(amount)
+        if amount.late:
+            late.add(amount.slot)
+    alone = len({place.uid for places in slots.values() for place in places}) == 1
+
+    def show_slot(slot: int) -> tuple[_Values, bool]:
+        places = slots.get(slot, {})
+        values: _Values = {"total": round(sum(places.values()), digits) if places else None}
+        for place in sorted(places, key=_order):
+            values[str(place.worker) if alone else f"{place.uid}/{place.worker}"] = round(places[place], digits)
+        return values, slot in late
+
+    return show_slot
+
+
+def _read(source: Source, metric: str) -> Iterator[tuple[Place, Amount]]:
+    reporters = source.reporters()
+    for amount in source.amounts_of_instances(metric):
+        # What an instance left that has been forgotten, and sums of several instances, are nobody's.
+        if reporter := reporters.get(amount.instance):
+            yield Place(reporter.uid, source.attributes(metric, amount.series).get("worker", "")), amount
+
+
+def _order(place: Place) -> tuple[str, bool, str | int]:
+    return place.uid, isinstance(place.worker, str), place.worker
+
+
+def _deaths(question: Question, source: Source) -> Iterator[Event]:
+    window = source.window
+    for app in source.apps:
+        for event in question.reader.events(app.id, start=window.first, end=window.end, limit=LARGEST_LIMIT):
+            if event.name == DIED:
+                yield event
+
+
+def _last_exits(deaths: Iterable[Event]) -> dict[Place, dict[str, Any]]:
+    exits: dict[Place, dict[str, Any]] = {}
+    for event in sorted(deaths, key=lambda death: death.time_ns):
+        told = {name: value for name, value in attributes_of(event).items() if isinstance(value, str | int)}
+        exits[Place(event.instance, told.get("worker", ""))] = {
+            "t": round(event.time_ns / NANOSECONDS, 6),
+            "pid": told.get("process.pid"),
+            "exit": told.get("wsgiapm.exit"),
+            "reason": told.get("wsgiapm.reason"),
+            "message": event.message,
+        }
+    return exits
+
+
+def _average(amount: Amount) -> float:
+    return amount.total / max(amount.n, 1)
