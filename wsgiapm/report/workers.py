@@ -34,7 +34,7 @@ def chart_cpu(source: Source) -> _ShowSlot:
 
 def chart_memory(source: Source) -> _ShowSlot:
     """Return what shows a slot: the bytes that each worker held on average, and all of them."""
-    return _chart(source, MEMORY, _average, digits=0)
+    return _chart(source, MEMORY, _average, digits=None)
 
 
 def list_workers(question: Question) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class _Worker:
         self.newest = max(self.newest, amount.slot)
 
 
-def _chart(source: Source, metric: str, figure: Callable[[Amount], float], *, digits: int) -> _ShowSlot:
+def _chart(source: Source, metric: str, figure: Callable[[Amount], float], *, digits: int | None) -> _ShowSlot:
     slots: defaultdict[int, dict[Place, float]] = defaultdict(dict)
     late: set[int] = set()
     for place, amount in _read(source, metric):
