@@ -82,10 +82,12 @@ class Middleware:
 
 
 def _begin(recorder: Recorder, environ: Environ) -> RequestTransaction:
-    transaction = RequestTransaction()
+    transaction: RequestTransaction = RequestTransaction()
     transaction.start = monotonic_ns()
-    transaction.finished = False
-    transaction.headers = transaction.outer = None
+    transaction.given_name = transaction.made_trace_id = transaction.attributes = transaction.error = None
+    transaction.status = transaction.headers = transaction.outer = None
+    transaction.first_byte = transaction.queue = transaction.size = 0
+    transaction.finished = transaction.ignored = False
     transaction.method = method_and_scheme(environ["REQUEST_METHOD"], environ["wsgi.url_scheme"])
     if "HTTP_X_REQUEST_START" in environ or "HTTP_X_QUEUE_START" in environ:
         transaction.queue = read_queue_time(environ)
@@ -112,8 +114,6 @@ def _finish(
     try:
         try:
             end = monotonic_ns()
-            if not transaction.first_byte:
-                transaction.first_byte = end - transaction.start
             if transaction.method in _HEAD:
                 transaction.size = 0
             if transaction.ignored:

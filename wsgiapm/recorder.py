@@ -36,9 +36,14 @@ Entry = tuple[int, list[int], Series]
 Sums = tuple[int, int, int]
 
 
+_HTTP = {method: tag(0, code, 0) for method, code in schema.METHOD_CODES.items()}
+_HTTPS = {method: tag(0, code, 1) for method, code in schema.METHOD_CODES.items()}
+
+
 def method_and_scheme(method: str, scheme: str) -> int:
     """Return the low bits of a row's tag for a request's method and scheme."""
-    return tag(0, schema.METHOD_CODES.get(method, 0), int(scheme == "https"))
+    of_scheme = _HTTPS if scheme == "https" else _HTTP
+    return of_scheme[method if method in of_scheme else schema.OTHER_METHOD]
 
 
 class Recorder:
@@ -105,8 +110,12 @@ class Recorder:
         row = transaction.row
         if row:
             cells[row + 1] = transaction.tag + 1  # from running to being counted
-        cells[head] += duration
-        cells[head + 1] += transaction.first_byte
+        first_byte = transaction.first_byte
+        if first_byte:
+            cells[head] += first_byte
+            cells[head + 1] += duration - first_byte
+        else:  # it was given to the server with the last one
+            cells[head] += duration
         cells[head + 2] += transaction.size
         cells[position + cell] += 1
         if row:
@@ -130,7 +139,8 @@ class Recorder:
             self.cells[ROWLESS] -= 1
 
     def _finish_slowly(self, key: Key, cell: int, duration: int, transaction: Transaction) -> None:
-        sums = (duration, transaction.first_byte, transaction.size)
+        first_byte = transaction.first_byte or duration
+        sums = (first_byte, duration - first_byte, transaction.size)
         if transaction.row:
             self.cells[transaction.row + 1] = transaction.tag + 1
         if self._count(key, cell, sums):
@@ -150,7 +160,7 @@ class Recorder:
         """Keep what cannot be counted now; in its row it survives us."""
         name, status, _, error = key
         cells, row = self.cells, transaction.row
-        cells[row + 2] = sums[0]
+        cells[row + 2] = sums[0] + sums[1]
         cells[row + 3] = ((status or 0) & 0xFFFF) | (FAILED if self._error(status, error) else 0)
         cells[row + 1] = self._number(name) << _NAME_SHIFT | transaction.method - RUNNING + ENDED
         self._waiting.append((key, cell, sums, row))

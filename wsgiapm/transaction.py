@@ -14,18 +14,19 @@ class Transaction:
     """One unit of work. Times are monotonic nanoseconds.
 
     `ignored` transactions are not recorded. `row` is where it stands among those in flight, `tag` what is written
-    there; both are the recorder's. `fallback` is the route for when nobody gives a better name; `given_name` is `name`
-    without the cost of a property.
+    there; both are the recorder's. `first_byte` is counted from the start; 0 means that it came with the last one.
+    `fallback` is the route for when nobody gives a better name; `given_name` is `name` without the cost of a property,
+    `made_trace_id` the same of `trace_id`.
     """
 
     __slots__ = (
-        "_trace_id",
         "attributes",
         "error",
         "fallback",
         "first_byte",
         "given_name",
         "ignored",
+        "made_trace_id",
         "method",
         "queue",
         "renamed",
@@ -46,7 +47,7 @@ class Transaction:
     def __init__(self) -> None:
         """Begin with nothing known."""
         self.given_name: str | None = None
-        self._trace_id: str | None = None
+        self.made_trace_id: str | None = None
         self.attributes: dict[str, object] | None = None
         self.error: str | None = None
         self.first_byte = 0
@@ -70,9 +71,9 @@ class Transaction:
     @property
     def trace_id(self) -> str:
         """The W3C trace id, 32 hexadecimal digits."""
-        if self._trace_id is None:
-            self._trace_id = os.urandom(16).hex()
-        return self._trace_id
+        if self.made_trace_id is None:
+            self.made_trace_id = os.urandom(16).hex()
+        return self.made_trace_id
 
     def ignore(self) -> None:
         """Leave this transaction out of everything."""

@@ -106,11 +106,12 @@ def test_bytes_and_first_byte_times_are_summed_by_route(shared):
         transaction = started(recorder, "/download")
         transaction.size = 1000
         transaction.first_byte = 2 * MILLISECOND
-        finish(recorder, transaction, status=status)
+        finish(recorder, transaction, 5 * MILLISECOND, status=status)
     snapshot = merge(shared)
 
     assert family(snapshot, schema.RESPONSE_SIZE) == {((schema.ROUTE, "/download"),): 2000}
     assert family(snapshot, schema.FIRST_BYTE_TIME) == {((schema.ROUTE, "/download"),): 0.004}
+    assert sum(point.sum for point in histograms(snapshot)) == pytest.approx(0.010)
     for recorder in recorders:
         recorder.instance.close()
 

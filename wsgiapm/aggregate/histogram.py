@@ -67,7 +67,7 @@ class Table(NamedTuple):
 
     apdex_t: int
     uppers: tuple[int, ...]
-    octaves: bytes
+    octaves: tuple[int, ...]
     first: tuple[int, ...]
     sizes: tuple[int, ...]
 
@@ -77,7 +77,7 @@ def table(apdex_t: int) -> Table:
     """Return the cell table whose bounds include `apdex_t` and four times `apdex_t` (nanoseconds)."""
     apdex = (t for t in (apdex_t, 4 * apdex_t) if ZERO_UPPER < t < EXPONENTIAL_BOUNDS[-1])
     uppers = tuple(sorted({*EXPONENTIAL_BOUNDS, *_CLASSIC_BOUNDS, *apdex}))
-    octaves = bytes([bisect_left(_OCTAVE_BOUNDS, upper) for upper in uppers] + [len(_OCTAVE_BOUNDS)])
+    octaves = (*(bisect_left(_OCTAVE_BOUNDS, upper) for upper in uppers), len(_OCTAVE_BOUNDS))
     blocks = range(len(_OCTAVE_BOUNDS) + 1)
     return Table(
         apdex_t, uppers, octaves, tuple(octaves.index(b) for b in blocks), tuple(octaves.count(b) for b in blocks)

@@ -46,8 +46,9 @@ at 16, so what a killed writer left half done is not seen and is overwritten::
     type 2, table    u64 Apdex T in nanoseconds. Tables are numbered from 0. A table's cells: `histogram.table`.
     type 3, series   u8 kind, u8 number of head cells, u32 address of the head, then JSON [metric, {attribute: value}].
                      Series are numbered from 0. Kinds: 1 counter (head: the count), 2 histogram of durations
-                     (head: sum of nanoseconds, then sums of its own), 3 the same, each entry being one finished
-                     transaction, 4 sum of nanoseconds, 5 gauge in a float64 cell.
+                     (head: sum of nanoseconds), 3 the same, each entry being one finished transaction (head: sums of
+                     the nanoseconds up to the first byte and after it, which together are the duration; of bytes),
+                     4 sum of nanoseconds, 5 gauge in a float64 cell.
     type 4, block    u8 octave, u16 table, u32 series, u32 address. The cells of that octave of that histogram.
     type 5, name     UTF-8 text. Names are numbered from 0 and used in the rows of requests in flight.
 

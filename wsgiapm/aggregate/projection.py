@@ -110,7 +110,9 @@ def _read_cells(cells: Sequence[int], cell_table: Table, blocks: list[int]) -> I
 
 
 def _observations(index: Catalogue, series: Series, cells: Sequence[int]) -> _Observations:
-    observations = _Observations(series.attributes, cells[series.head - FIRST_CELL])
+    head = series.head - FIRST_CELL
+    total = cells[head] + cells[head + 1] if series.kind == layout.TRANSACTIONS else cells[head]
+    observations = _Observations(series.attributes, total)
     for number, blocks in list(series.blocks.items()):
         observations.observed += _read_cells(cells, index.tables[number], blocks)
     return observations
@@ -168,12 +170,11 @@ def _requests(
         "Requests by Apdex zone.",
         {((schema.ROUTE, r), ("zone", z)): n for r, by_zone in zones.items() for z, n in by_zone.items()},
     )
-    first_bytes = _by_route(requests, cells, 1)
     yield _sum_family(
         schema.FIRST_BYTE_TIME,
         "s",
         "Time from the call to the first byte of the response, summed over the requests.",
-        {((schema.ROUTE, route),): value / _SECOND for route, value in first_bytes.items()},
+        {((schema.ROUTE, route),): value / _SECOND for route, value in _by_route(requests, cells, 0).items()},
     )
     yield _sum_family(
         schema.RESPONSE_SIZE,

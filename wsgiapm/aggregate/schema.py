@@ -51,7 +51,7 @@ class Metric(NamedTuple):
     bounds: tuple[float, ...] = ()
 
 
-# The head of a request's series: sum of durations, sum of times to the first byte, sum of bytes.
+# The head of a request's series: sums of the times up to the first byte and after it, sum of bytes.
 METRICS = {
     REQUEST_DURATION: Metric(
         "s", TRANSACTIONS, 3, "Duration of HTTP requests, from the call to the last byte.", HTTP_BOUNDS

@@ -6,10 +6,11 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import struct
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
@@ -20,6 +21,9 @@ from wsgiapm.errors import SharedDirectoryError
 
 HIGH_BITS = int.from_bytes(b"\0\0\0\0\0\0\0\x80" * layout.CHUNK_CELLS, "little")
 """The highest bit of every cell of a chunk: where one is set, the file is damaged."""
+
+# A word of 64 bits. Where `unsigned long` has as many, CPython converts it to and from an int with fewer instructions.
+_WORD_FORMAT: Literal["L", "Q"] = "L" if struct.calcsize("L") == layout.WORD else "Q"
 
 # From 3.13 on a mapping need not keep a descriptor of its own.
 _NO_DESCRIPTOR: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
@@ -98,7 +102,7 @@ class Segment:
         self._mappings.append(mapping)
         whole = memoryview(mapping)
         usable = len(whole) - len(whole) % layout.WORD
-        self.cells = whole[:usable].cast("Q")
+        self.cells = whole[:usable].cast(_WORD_FORMAT)
         self.floats = whole[:usable].cast("d")
         self.chunks = (len(whole) - layout.CELLS_OFFSET) // layout.CHUNK_BYTES
 
