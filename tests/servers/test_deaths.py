@@ -106,4 +106,4 @@ def test_last_words_reach_the_server(
     (event,) = wait_until(find, "the event arrives", 40)
     assert "died (killed, SIGSEGV) while serving GET /segv" in event["message"]
     assert event["attributes"]["code.function.name"] == "crash"
-    assert [row["route"] for row in event["attributes"]["in_flight"]] == ["/segv"]
+    assert [row["route"] for row in event["attributes"]["wsgiapm.in_flight"]] == ["/segv"]
