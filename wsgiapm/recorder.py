@@ -17,7 +17,7 @@ from wsgiapm.aggregate.durations import Durations
 from wsgiapm.aggregate.in_flight import FIRST_POSITIONS, free_row, tag
 from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.instance import Instance
-from wsgiapm.aggregate.layout import BEGUN, ENDED, FAILED, ROWLESS, ROWS, RUNNING
+from wsgiapm.aggregate.layout import BEGUN, ENDED, ENDED_COUNTING, FAILED, ROWLESS, ROWS, RUNNING
 from wsgiapm.aggregate.snapshot import Attributes
 from wsgiapm.native import get_ident
 from wsgiapm.transaction import Transaction
@@ -84,10 +84,10 @@ class Recorder:
             cells[ROWLESS] += 1
             cells[BEGUN] += 1
             return
+        cells[BEGUN] += 1  # before its row: whoever settles never finds a row too many that was not begun
         cells[row + 1] = word
         cells[row + 2] = get_ident()
         cells[row] = transaction.start
-        cells[BEGUN] += 1
 
     def finish(self, transaction: Transaction, end: int) -> None:
         """Count a transaction that ended at `end` (monotonic nanoseconds)."""
@@ -200,7 +200,10 @@ class Recorder:
                 key, cell, sums, row = waiting.pop()
             except IndexError:  # another thread took the last
                 return
+            ended = self.cells[row + 1]
+            self.cells[row + 1] = ended - ENDED + ENDED_COUNTING
             if not self._count(key, cell, sums):
+                self.cells[row + 1] = ended
                 waiting.append((key, cell, sums, row))
                 return
             free_row(self.cells, row)

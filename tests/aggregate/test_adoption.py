@@ -437,3 +437,63 @@ def test_sigkill_at_random_instants_loses_nothing(shared):
         assert begun - trial - 1 <= by_route(snapshot).total() + aborted(snapshot).total() <= begun
         assert in_flight(snapshot) == 0
     assert not dropped(snapshot)
+
+
+def serve_until_stopped(shared, stores):
+    """Requests of every kind, up to the store with this number; returns how many were begun and finished for certain."""
+    recorder = recorder_at(shared)
+    segment = recorder.instance.segment
+    real = segment.cells
+    log = recorder.instance.index._log
+    told = [0, 0]
+
+    def begin(route):
+        told[0] += 1
+        return started(recorder, route)
+
+    def end(transaction, status=200):
+        finish(recorder, transaction, status=status)
+        told[1] += 1
+
+    record(recorder, "/known")
+    segment.cells = recorder.cells = StoppingCells(real, stores)
+    stopped = True
+    try:
+        first, second, third = begin("/known"), begin("/new"), begin("/third")
+        end(first)
+        log.lock = lambda: False
+        end(second)
+        end(begin("/fourth"), 500)
+        del log.lock
+        fifth = begin("/fifth")
+        recorder.work_off()
+        end(fifth)
+        recorder._free.clear()
+        end(begin("/rowless"))
+        recorder.forget(third)
+        told[0] -= 1
+        stopped = False
+    except StoppedError:
+        pass
+    segment.cells = recorder.cells = real
+    recorder.instance.close()
+    return told[0], told[1], stopped
+
+
+def test_a_worker_may_die_after_any_store(tmp_path):
+    """At each single store of a request's life: what it told was finished is, the rest is aborted, nothing counts twice."""
+    for stores in count():
+        shared = str(tmp_path / f"shop-{stores}")
+        begun, done, stopped = serve_until_stopped(shared, stores)
+        read = merge(shared)
+        join_patiently(shared).close()
+        settled = merge(shared)
+        for snapshot in (read, settled):
+            counted, lost = by_route(snapshot).total() - 1, aborted(snapshot).total()
+            assert done <= counted <= done + 1, f"after {stores} stores"
+            # Of one that is being ignored half is undone.
+            assert begun - 1 <= counted + lost <= begun + (begun == 4 and done == 5), f"after {stores} stores"
+            assert in_flight(snapshot) == 0
+        if not stopped:
+            break
+    assert stores > 50

@@ -13,7 +13,7 @@ from wsgiapm.aggregate.schema import METHODS, SCHEMES
 FIRST_POSITIONS = range(FIRST_ROW, FIRST_ROW + ROWS * ROW_WORDS, ROW_WORDS)
 
 
-_DOUBTS = {layout.ENDED: 1, layout.COUNTING: 2, layout.ENDED_COUNTING: 3, layout.ABORTING: 3}
+_DOUBTS = {layout.ENDED: 0, layout.COUNTING: 2, layout.ENDED_COUNTING: 3, layout.ABORTING: 3}
 
 
 class Row(NamedTuple):
@@ -35,8 +35,8 @@ class Row(NamedTuple):
 
     @property
     def doubt(self) -> int:
-        """How likely it has been counted already: 0 it has not, 2 its process may have done so, 3 a settler may."""
-        return _DOUBTS.get(self.state, 0)
+        """How likely it has been counted already: 0 and 1 it has not, 2 its process may have done so, 3 even a settler."""
+        return _DOUBTS.get(self.state, 1)
 
     @property
     def thread(self) -> int:

@@ -79,14 +79,14 @@ segment-N
                          2      native identifier of the thread; in states 3 and 4 the duration
                          3      in states 3 and 4: status code, + 65536 if it failed; else 0
                          States: 1 running, 2 being counted, 3 ended and waiting for a free index,
-                         4 as 3, and being counted by an adopter; 5 being counted as aborted by an adopter
+                         4 as 3, and being counted; 5 being counted as aborted by an adopter
     69632    65536 k   chunks 0 to k - 1: cells
 
 All segments have the same cells at the same place, so the merged counters are the sum of the files; one in which a cell
 of integers is 2**63 or more is damaged and left out. A process counts in its own segment only. A file grows by whole
 chunks that are allocated before they are mapped, and never shrinks.
 
-A transaction begins by writing its row and then raising word 32. It ends by setting its row's state to 2, adding to
+A transaction begins by raising word 32 and then writing its row. It ends by setting its row's state to 2, adding to
 the sums, adding 1 to exactly one histogram cell of a series of kind 3 (this store is the commit), and freeing the row.
 So at any instant: begun = committed + aborted + running + ended. What a killed process left is
 ``begun - committed - aborted``: an adopter adds as many to ``wsgiapm.aborted_requests``, by the rows (those in states 3
