@@ -150,9 +150,8 @@ def add_up(index: Index, directory: SharedDirectory) -> Totals:
     for _ in range(_READS_AT_MOST):
         plan = _make_plan(index)
         totals = _add(len(plan.kinds), _images(plan, directory))
-        # What a dead process left is known only to who knows all series it counted in, up to its end.
-        left = any(worker.aborted or worker.ended for worker in totals.workers)
-        if not left or (index.refresh() and index.offset == plan.offset):
+        # Only who knows all series that were counted in can tell what a dead process left, and where its adopter put it.
+        if index.refresh() and index.offset == plan.offset:
             break
     return totals
 
