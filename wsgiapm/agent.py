@@ -77,6 +77,7 @@ class Agent:
         self._harvester = Harvester(instance, settings, recorder, _process.find_status)
         self.recorder = recorder
         self._install_black_box(instance)
+        self._harvester.restored = partial(self._install_black_box, instance)
         if settings.harvest_mode == "thread":
             try:
                 self._harvester.start()

@@ -20,6 +20,7 @@ from wsgiapm.aggregate.mailbox import note_delivered, read_mail
 from wsgiapm.aggregate.merge import take_snapshot
 from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.resource import Resource
+from wsgiapm.aggregate.restoration import Keeper
 from wsgiapm.aggregate.schema import REQUEST_DURATION
 from wsgiapm.aggregate.snapshot import Snapshot
 from wsgiapm.config import Settings, ingest_token, shared_directory
@@ -115,6 +116,8 @@ class Harvester:
         self._saw_requests = False
         self._uploaded_empty = False
         self._told_delivery = False
+        self._keeper = Keeper(instance, settings.harvest_interval)
+        self.restored: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Begin the rounds in a native thread; raises RuntimeError when the system gives none."""
@@ -139,8 +142,14 @@ class Harvester:
 
     def run_round(self) -> None:
         """Refresh our gauges; as the leader also settle, merge and upload."""
+        _guard(self._stay, "restoring the shared directory")
         _guard(self.refresh, "writing the gauges")
         _guard(self._lead, "merging and uploading")
+
+    def _stay(self) -> None:
+        if self._recorder is not None and self._keeper.check(leading=self._leading):
+            log.warning("the shared directory %s was removed and has been restored", shared_directory(self._settings))
+            self.restored()
 
     def refresh(self) -> None:
         """Write this process's gauges into its segment and count what had to wait."""
@@ -193,7 +202,7 @@ class Harvester:
         """Merge and send; returns whether the server has it."""
         if self._uploader is None:
             self._uploader = make_uploader(self._settings)
-        if self._uploader is None or not self._uploader.ready():
+        if self._uploader is None or not self._uploader.ready() or self._keeper.is_silent():
             return False
         snapshot = take_snapshot(self._instance, self._resource)
         self._saw_requests = self._saw_requests or has_requests(snapshot)

@@ -63,6 +63,7 @@ class Recorder:
         self._free = list(FIRST_POSITIONS)
         self.renamed = self._rename
         self._use_cells()
+        instance.moved = self._use_cells
 
     def _use_cells(self) -> None:
         self.cells = self.instance.segment.cells

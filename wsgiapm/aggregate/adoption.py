@@ -91,6 +91,13 @@ def _name(catalogue: Catalogue, row: Row) -> str:
     return catalogue.names[row.name] if row.name < len(catalogue.names) else UNKNOWN
 
 
+class Witness(Protocol):
+    """Who looks at a dead process's segment before it is settled, and tells what it was doing once that is known."""
+
+    def tell(self, aborted: list[Aborted]) -> None:
+        """Say that the process died in these transactions, if in any."""
+
+
 class Owner(Protocol):
     """The process that settles: where it counts, and the segment it has locked."""
 

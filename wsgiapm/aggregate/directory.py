@@ -9,6 +9,7 @@ import os
 import stat
 import struct
 import sys
+from contextlib import suppress
 
 from wsgiapm.aggregate import layout
 from wsgiapm.errors import SharedDirectoryError
@@ -110,7 +111,9 @@ class SharedDirectory:
     def close(self) -> None:
         """Free the locks this process took through this object, and close the directory."""
         for key in [key for key, holder in list(_held.items()) if holder is self and key[0] == os.getpid()]:
-            self.unlock(key[3])
+            with suppress(OSError):  # the directory may have been removed
+                self.unlock(key[3])
+            _held.pop(key, None)
         if identify(self._descriptor) == self._inode:
             os.close(self._descriptor)
         self._descriptor = -1

@@ -42,6 +42,9 @@ class Log(Protocol):
     def close(self) -> None:
         """Let go of the records; there is nothing to come."""
 
+    def whole(self) -> bytes:
+        """Return the file, header and all."""
+
 
 class IndexFullError(Exception):
     """No room is left within the budget."""
@@ -71,6 +74,31 @@ class Index(Catalogue):
         with self._turn.taken() as ours:
             if ours:
                 self._log.unlock()
+
+    def whole(self) -> bytes:
+        """Return the file it is kept in."""
+        return self._log.whole()
+
+    def move_to(self, log: Log, may_grow: Callable[[int], bool]) -> bool:
+        """Go on with another copy of the records; return False when it is to be tried again.
+
+        Raises ValueError when it is no copy, but has other records.
+        """
+        with self._turn.taken() as ours:
+            if not ours:
+                return False
+            mine, theirs = self._log.read(0), log.read(0)
+            if not mine.startswith(theirs) and not theirs.startswith(mine):
+                raise ValueError("the index was restored with other records than this process knows")
+            if len(mine) > len(theirs):
+                if not log.lock():
+                    return False
+                log.append(len(theirs), mine[len(theirs) :])
+                log.unlock()
+            self._log.close()
+            self._log, self._may_grow = log, may_grow
+            self._replay_new()
+        return True
 
     def close(self) -> None:
         """Close the file it is kept in; what has been read stays."""
@@ -201,3 +229,7 @@ class MemoryLog:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def whole(self) -> bytes:
+        """Return the records: there is no header."""
+        return self._records

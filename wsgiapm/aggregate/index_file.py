@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from typing import NamedTuple
 from zlib import crc32
 
@@ -46,11 +47,15 @@ class IndexFile:
 
     def lock(self) -> bool:
         """See `Log`."""
-        return self._directory.try_lock(layout.INDEX_LOCK)
+        try:
+            return self._directory.try_lock(layout.INDEX_LOCK)
+        except FileNotFoundError:  # the directory was removed: nothing can be added before it is restored
+            return False
 
     def unlock(self) -> None:
         """See `Log`."""
-        self._directory.unlock(layout.INDEX_LOCK)
+        with suppress(FileNotFoundError):
+            self._directory.unlock(layout.INDEX_LOCK)
 
     def read(self, offset: int) -> bytes:
         """See `Log`. Where the file is shorter than it says, zeros follow, which are no record."""
@@ -68,6 +73,10 @@ class IndexFile:
         """See `Log`. Raises OSError when the file system is full; nothing has been added then."""
         self._file.write(records, layout.PAGE + offset)
         self._file.write(layout.U64.pack(offset + len(records)), layout.COMMITTED_OFFSET)
+
+    def whole(self) -> bytes:
+        """See `Log`."""
+        return self._file.read(self._file.size, 0)
 
     def size(self) -> int:
         """Return the bytes of the file."""
@@ -145,10 +154,15 @@ def _write_new(directory: SharedDirectory, identity: Identity) -> None:
     layout.INDEX_HEADER.pack_into(page, 0, *fields)
     fields[-1] = _checksum(bytes(page), text)
     layout.INDEX_HEADER.pack_into(page, 0, *fields)
+    write_index(directory, page)
+
+
+def write_index(directory: SharedDirectory, content: bytes | bytearray) -> None:
+    """Make the index with this content, at once or not at all; the caller holds its lock. Raises OSError."""
     file = SharedFile(directory, _NEW, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
-        file.allocate(0, layout.PAGE)
-        file.write(page, 0)
+        file.allocate(0, len(content))
+        file.write(content, 0)
     finally:
         file.close()
     directory.rename(_NEW, _NAME)

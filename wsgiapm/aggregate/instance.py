@@ -6,11 +6,10 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Protocol
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.adoption import Aborted, Ended, Settlement
+from wsgiapm.aggregate.adoption import Aborted, Ended, Settlement, Witness
 from wsgiapm.aggregate.budget import DEFAULT_BUDGET, Budget
 from wsgiapm.aggregate.catalogue import Series
 from wsgiapm.aggregate.directory import SharedDirectory, create_directory, open_directory
@@ -41,21 +40,16 @@ class BusyError(Exception):
     """Another process is writing the index; the same will work a moment later."""
 
 
-class Witness(Protocol):
-    """Who looks at a dead process's segment before it is settled, and tells what it was doing once that is known."""
-
-    def tell(self, aborted: list[Aborted]) -> None:
-        """Say that the process died in these transactions, if in any."""
-
-
 CallWitness = Callable[["Instance"], Witness]
 
 
 class Instance:
     """What a process needs in order to count: see `join` and `alone`."""
 
-    def __init__(self, header: IndexHeader, index: Index, segment: Segment, directory: SharedDirectory | None) -> None:
-        """Put the parts together; `directory` is None when nobody else counts with us."""
+    def __init__(
+        self, header: IndexHeader, index: Index, segment: Segment, directory: SharedDirectory | None, budget: int = 0
+    ) -> None:
+        """Put the parts together; `directory` is None when nobody else counts with us. `budget`: see `join`."""
         self.header = header
         self.index = index
         self.segment = segment
@@ -63,6 +57,8 @@ class Instance:
         self.table_number = 0
         self.table: Table
         self.dropped: dict[str, int] = {}
+        self.budget = budget
+        self.moved: Callable[[], None] = lambda: None  # for who has `cells` in its hands
         self._settlement = Settlement(index, self)
         self.journal: Journal | None = None
         if directory is not None and segment.number >= 0:
@@ -145,6 +141,13 @@ class Instance:
         self.index.release()
         if self.directory is not None:
             self.directory.try_lock(layout.SEGMENT_LOCKS + self.segment.number)
+
+    def move_to(self, directory: SharedDirectory, segment: Segment) -> None:
+        """Go on in a directory that was restored, with the counters in `segment`."""
+        old, self.directory, self.segment = self.directory, directory, segment
+        self.journal = Journal(directory, segment.number, self.header.epoch, self._drop_event)
+        if old is not None:
+            old.close()
 
     def leave(self) -> None:
         """In the child of a fork: let go of what is the parent's. What is still recorded here is not counted."""
@@ -241,7 +244,7 @@ def join(path: str, identity: Identity, budget: int = 0) -> Instance:
     except BaseException:
         _close(directory, file)
         raise
-    return Instance(file.header, index, segment, directory)
+    return Instance(file.header, index, segment, directory, budget)
 
 
 def _open_or_create(directory: SharedDirectory, identity: Identity) -> IndexFile:

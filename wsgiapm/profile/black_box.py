@@ -115,13 +115,14 @@ class BlackBox:
         self._was_enabled = False
 
     def install(self, directory: SharedDirectory, number: int) -> None:
-        """Have the interpreter write into the black box of our segment; raises OSError when it cannot be made."""
-        if self._descriptor >= 0:
-            return
+        """Have the interpreter write into the black box of our segment, from now on; raises OSError when it cannot be made."""
         descriptor = directory.open(_name(number), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
-        self._was_enabled = faulthandler.is_enabled()
-        self._descriptor = descriptor
+        previous, self._descriptor = self._descriptor, descriptor
+        if previous < 0:
+            self._was_enabled = faulthandler.is_enabled()
         faulthandler.enable(file=descriptor, all_threads=True)
+        if previous >= 0:
+            os.close(previous)
 
     def leave(self) -> None:
         """In a forked child: what kills it is not written into the parent's."""

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Restoring a shared directory that was taken away under running processes.
+
+logind's RemoveIPC (Debian's default) empties a user's /dev/shm at the last logout. The processes go on in their mappings;
+each puts its own counters back under the same epoch, so that no total goes down. What dead processes left is put back by the
+leader, which keeps their files open for that (see `Orphanage`).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from wsgiapm import clock, native
+from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.budget import Budget
+from wsgiapm.aggregate.directory import SharedDirectory, create_directory, identify, segment_is_live
+from wsgiapm.aggregate.index_file import IndexFile, open_index, write_index
+from wsgiapm.aggregate.instance import Instance
+from wsgiapm.aggregate.segment import Segment, take_segment
+from wsgiapm.aggregate.shared_file import SharedFile
+from wsgiapm.errors import SharedDirectoryError
+
+# Long enough for every thread that has the old cells in its hands to be through with them.
+_GRACE = 0.05
+_STRIDE = 512
+
+
+def is_in_place(instance: Instance) -> bool:
+    """Tell whether others still find the directory, and our segment in it, where they look for it."""
+    directory = instance.directory
+    if directory is None:
+        return True
+    try:
+        status = os.stat(directory.path, follow_symlinks=False)
+        own = os.stat(layout.segment_name(instance.segment.number), dir_fd=directory.descriptor, follow_symlinks=False)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == identify(directory.descriptor) and own.st_nlink > 0
+
+
+def restore(instance: Instance) -> bool:
+    """Put the directory, the index and our segment back; the caller has to take `instance.cells` anew.
+
+    Returns False when the index is busy and it has to be tried again. Raises `SharedDirectoryError` when another
+    instance has taken the place, ValueError when the index was restored with other records, OSError without room.
+    """
+    old = instance.directory
+    if old is None:
+        return True
+    directory = create_directory(old.path)
+    file = _restore_index(instance, directory)
+    if file is None:
+        directory.close()
+        return False
+    if file.header.epoch != instance.header.epoch:
+        file.close()
+        directory.close()
+        msg = f"{old.path} was removed and founded anew while this process was counting; restart the app"
+        raise SharedDirectoryError(msg)
+    if not instance.index.move_to(file, Budget(directory, file, instance.budget).allows):
+        file.close()
+        directory.close()
+        return False
+    segment = _new_segment(instance, directory)
+    _move_cells(instance, segment)
+    instance.move_to(directory, segment)
+    return True
+
+
+def _restore_index(instance: Instance, directory: SharedDirectory) -> IndexFile | None:
+    try:
+        return open_index(directory)
+    except FileNotFoundError:
+        if not directory.try_lock(layout.INDEX_LOCK):
+            return None
+        try:
+            write_index(directory, instance.index.whole())
+        finally:
+            directory.unlock(layout.INDEX_LOCK)
+        return open_index(directory)
+
+
+def _new_segment(instance: Instance, directory: SharedDirectory) -> Segment:
+    """Return an empty segment, ours now, with our old number if nobody has taken it."""
+    numbers = [instance.segment.number, *range(layout.MAX_SEGMENTS)]
+    for number in numbers:
+        if segment_is_live(directory, number) or number in directory.segments():
+            continue
+        segment = take_segment(directory, instance.header.epoch, instance.index.chunks[:], number)
+        if segment is not None:
+            return segment
+    msg = f"{directory.path} is in use by {layout.MAX_SEGMENTS} processes, the most it can have"
+    raise SharedDirectoryError(msg)
+
+
+def _move_cells(instance: Instance, segment: Segment) -> None:
+    old, new = instance.cells, segment.cells
+    copied = old.tobytes()  # one step: no other thread counts meanwhile
+    new[: len(old)] = memoryview(copied).cast(new.format)  # type: ignore[call-overload]
+    instance.segment, abandoned = segment, instance.segment
+    instance.moved()
+    native.sleep(_GRACE)
+    _add_stragglers(old, memoryview(copied).cast("Q"), new)
+    abandoned.close()
+
+
+def _add_stragglers(old: memoryview[int], copied: memoryview[int], new: memoryview[int]) -> None:
+    """Carry over what threads still counted in the old cells after they had been copied."""
+    now = memoryview(old.tobytes()).cast("Q")
+    rows = range(layout.FIRST_ROW, layout.FIRST_CELL)
+    for start in range(0, len(now), _STRIDE):
+        end = min(start + _STRIDE, len(now))
+        if now[start:end] == copied[start:end]:
+            continue
+        for word in range(start, end):
+            if now[word] == copied[word]:
+                continue
+            if word not in rows:
+                new[word] += now[word] - copied[word]
+            elif not now[word] and new[word] == copied[word]:
+                new[word] = 0  # the row of a request that ended meanwhile
+
+
+class Orphanage:
+    """The open files of dead processes' segments, kept by the leader so that they outlive their names."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._files: dict[int, SharedFile] = {}
+
+    def visit(self, directory: SharedDirectory, own: int) -> None:
+        """Open the segments that are nobody's now, and let go of those that are somebody's again."""
+        orphans = {n for n in directory.segments() if n != own and not segment_is_live(directory, n)}
+        for number in self._files.keys() - orphans:
+            self._files.pop(number).close()
+        for number in orphans - self._files.keys():
+            with suppress(OSError, SharedDirectoryError):
+                self._files[number] = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
+
+    def bring_home(self, directory: SharedDirectory) -> None:
+        """Write the segments that are missing in a directory that was restored; raises OSError when there is no room."""
+        for number, file in self._files.items():
+            if number in directory.segments() or not directory.try_lock(layout.SEGMENT_LOCKS + number):
+                continue
+            try:
+                size = file.size
+                new = SharedFile(directory, layout.segment_name(number), os.O_RDWR | os.O_CREAT)
+                new.allocate(0, size)
+                new.write(file.read(size, 0), 0)
+                new.close()
+            finally:
+                directory.unlock(layout.SEGMENT_LOCKS + number)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all."""
+        while self._files:
+            self._files.popitem()[1].close()
+
+
+class Keeper:
+    """Watches in one process that its directory stays where it is, and puts it back."""
+
+    def __init__(self, instance: Instance, interval: float) -> None:
+        """`interval` is the time in seconds between two checks of any process."""
+        self._instance = instance
+        self._interval = interval
+        self._orphanage = Orphanage()
+        self._silent_until = 0
+
+    def check(self, *, leading: bool) -> bool:
+        """Look, and restore what is missing; returns whether anything was restored. Raises as `restore` does."""
+        directory = self._instance.directory
+        if directory is None or is_in_place(self._instance):
+            if directory is not None and leading:
+                self._orphanage.visit(directory, self._instance.segment.number)
+            return False
+        if not restore(self._instance):
+            return False
+        # Until every other process has put its counters back, the sums are too small to be told to anybody.
+        self._silent_until = clock.monotonic_ns() + int(2 * self._interval * 1_000_000_000)
+        if leading and self._instance.directory is not None:
+            self._orphanage.bring_home(self._instance.directory)
+        return True
+
+    def is_silent(self) -> bool:
+        """Tell whether the sums are not to be uploaded yet."""
+        return clock.monotonic_ns() < self._silent_until
