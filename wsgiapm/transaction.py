@@ -64,7 +64,7 @@ class Transaction:
 
     @name.setter
     def name(self, name: str) -> None:
-        self.given_name = name
+        self.given_name = name if type(name) is str else str(name)  # whatever the app gives must count
         if self.renamed is not None:
             self.renamed(self)
 

@@ -67,7 +67,7 @@ def _examine_logind(path: str, here: str, config: str = _LOGIND) -> Iterator[Fin
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
         user = str(uid)
-    message = f"logind empties /dev/shm of {user} when {user} last logs out (RemoveIPC=yes): {path} would be gone"
+    message = f"logind empties /dev/shm of {user} when {user} last logs out (RemoveIPC=yes): running workers put {path} back, but what dead ones counted can be lost"
     remedy = f"run the app as a system user, or `loginctl enable-linger {user}`, or RemoveIPC=no in {config}"
     yield Finding("remove-ipc", "warning", message, remedy)
 
