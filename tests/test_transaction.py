@@ -32,6 +32,14 @@ def test_a_name_is_told_at_once():
     assert told == ["/second"]
 
 
+def test_a_name_that_is_no_text_becomes_one():
+    """A view's number or a lazy string must not keep the request from being counted."""
+    transaction = Transaction()
+    transaction.name = 404
+
+    assert transaction.name == "404"
+
+
 def test_ignoring_is_kept():
     """The app may say so at any time."""
     transaction = Transaction()
