@@ -30,9 +30,11 @@ from tests.aggregate.counting import (
     wait,
 )
 from wsgiapm.aggregate import layout, schema
+from wsgiapm.aggregate.adoption import Left
+from wsgiapm.aggregate.catalogue import Catalogue
 from wsgiapm.aggregate.index_file import Identity
 from wsgiapm.aggregate.instance import alone
-from wsgiapm.aggregate.merge import _add, _Image, add_up, merge, take_snapshot
+from wsgiapm.aggregate.merge import _add, _Image, _Plan, _sum_lanes, add_up, merge, take_snapshot
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.snapshot import NumberPoint
 from wsgiapm.errors import SharedDirectoryError
@@ -41,15 +43,27 @@ from wsgiapm.recorder import Recorder
 cells = st.lists(st.integers(0, 2**50), min_size=2, max_size=2)
 
 
+PLAN = _Plan(Catalogue(), 0, [layout.INTEGERS], [2**128 - 1])
+
+
 def image(values):
     """A segment of one chunk with these cells in front."""
-    return _Image(None, [int.from_bytes(struct.pack("<2Q", *values), "little")])
+    data = bytes(layout.CELLS_OFFSET) + struct.pack("<2Q", *values)
+    return _Image(0, True, data.ljust(layout.segment_size(1), b"\0"), [], Left([], []))
 
 
 def sums(*segments):
-    """The merged cells of some segments."""
-    totals = _add(1, [(number, image(values)) for number, values in enumerate(segments)])
+    """The merged cells of some segments, each of whose workers has finished the sum of its own."""
+    totals = _add(PLAN, [(number, image(values)) for number, values in enumerate(segments)])
+    assert [worker.finished for worker in totals.workers] == [sum(values) for values in segments]
     return totals.cells[:2].tolist()
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=50), st.integers(0, layout.CHUNK_CELLS - 50))
+def test_the_lanes_of_a_big_integer_are_summed(lanes, empty):
+    """Wherever they are, and whatever is in them, as far as the sum itself is less than 2**64 - 1."""
+    number = int.from_bytes(struct.pack(f"<{empty}Q{len(lanes)}Q", *[0] * empty, *lanes), "little")
+    assert _sum_lanes(number) == sum(lanes) % (2**64 - 1)
 
 
 @given(cells, cells, cells)

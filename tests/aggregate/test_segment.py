@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -35,7 +37,7 @@ from wsgiapm.aggregate.instance import alone, join
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.owner import owner_lives, pid_namespace, start_ticks
-from wsgiapm.aggregate.segment import HIGH_BITS, PrivateMemory, Segment
+from wsgiapm.aggregate.segment import PrivateMemory, Segment, cells_are_possible
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.recorder import Recorder
 
@@ -357,12 +359,14 @@ def test_private_memory_has_an_end():
     segment.close()
 
 
-def test_the_highest_bits_are_one_of_each_cell():
-    """The mask finds a damaged cell wherever it is."""
-    for cell in (0, 1, layout.CHUNK_CELLS - 1):
-        assert HIGH_BITS & 2**63 << 64 * cell
-        assert not HIGH_BITS & (2**63 - 1) << 64 * cell
-    assert HIGH_BITS.bit_length() == layout.CHUNK_BYTES * 8
+def test_a_damaged_cell_is_found_wherever_it_is():
+    """A cell is damaged when its highest bit is set, and floats may have any bits."""
+    kinds = [layout.INTEGERS, layout.FLOATS, layout.INTEGERS]
+    for chunk, cell in itertools.product(range(3), (0, 1, layout.CHUNK_CELLS - 1)):
+        for value, possible in ((2**63 - 1, True), (2**63, chunk == 1), (2**64 - 1, chunk == 1)):
+            data = bytearray(8 + 3 * layout.CHUNK_BYTES)
+            struct.pack_into("<Q", data, 8 + chunk * layout.CHUNK_BYTES + cell * layout.WORD, value)
+            assert cells_are_possible(bytes(data), 8, kinds) is possible
 
 
 def test_descriptors_do_not_add_up(shared):

@@ -43,7 +43,7 @@ class Left(NamedTuple):
     ended: list[Ended]
 
 
-def needs_settling(cells: Sequence[int]) -> bool:
+def needs_settling(cells: memoryview[int]) -> bool:
     """Tell whether a segment whose owner is dead was left in the middle of something.
 
     `cells` are the words of a whole segment, or of its first part, up to the rows.
@@ -72,7 +72,7 @@ def aborted_before(series: Iterable[Series], cells: Sequence[int]) -> int:
     return sum(cells[s.head] for s in series if s.metric == ABORTED_REQUESTS and s.head < end)
 
 
-def find_left(catalogue: Catalogue, cells: Sequence[int]) -> Left:
+def find_left(catalogue: Catalogue, cells: memoryview[int]) -> Left:
     """Return what was running or waiting when the owner of a segment died, without changing anything."""
     if not needs_settling(cells):
         return Left([], [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from itertools import compress
 from typing import NamedTuple
 
 from wsgiapm import clock
@@ -22,13 +23,17 @@ from wsgiapm.aggregate.instance import Instance, observe
 from wsgiapm.aggregate.owner import is_claimed, owner_lives
 from wsgiapm.aggregate.projection import project
 from wsgiapm.aggregate.resource import Resource
-from wsgiapm.aggregate.segment import HIGH_BITS, read_chunks
+from wsgiapm.aggregate.segment import cells_are_possible, read_chunks
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.aggregate.snapshot import Snapshot
 from wsgiapm.errors import SharedDirectoryError
 
 _ALL_BITS = (1 << layout.CHUNK_BYTES * 8) - 1
 _LANES = 2**64 - 1
+# Widths in bits at which the lanes of a chunk are folded onto each other, down to 32 of them.
+_FOLDS = [
+    (layout.CHUNK_BYTES * 8 >> halving, (1 << (layout.CHUNK_BYTES * 8 >> halving)) - 1) for halving in range(1, 9)
+]
 _READS_AT_MOST = 5
 
 
@@ -53,8 +58,13 @@ class Totals(NamedTuple):
 
 
 class _Image(NamedTuple):
-    worker: Worker
-    chunks: list[int]
+    """The bytes of a segment, none of whose cells is impossible, and what its header and rows said."""
+
+    number: int
+    live: bool
+    data: bytes
+    running: list[Row]
+    left: Left
 
 
 class _Plan(NamedTuple):
@@ -69,54 +79,66 @@ class _Plan(NamedTuple):
 def _make_plan(catalogue: Catalogue) -> _Plan:
     offset = catalogue.offset
     kinds = catalogue.chunks[:]  # another thread may be adding to them
-    mask = bytearray(len(kinds) * layout.CHUNK_BYTES)
-    end = layout.FIRST_CELL + len(mask) // layout.WORD
+    # Of the cells handed out, nearly all count transactions; those handed out later are left for the next time.
+    used = catalogue.free(layout.INTEGERS)[0] * layout.WORD
+    mask = bytearray(b"\xff") * used
     for series in catalogue.series[:]:
-        if series.kind == layout.TRANSACTIONS:
+        start = (series.head - layout.FIRST_CELL) * layout.WORD
+        _clear(mask, start, series.head_cells * layout.WORD)
+        if series.kind != layout.TRANSACTIONS:
             for number, blocks in list(series.blocks.items()):
                 cells = catalogue.tables[number]
-                for first, size, position in zip(cells.first, cells.sizes, blocks, strict=True):
-                    if position and position + first + size <= end:
-                        start = (position + first - layout.FIRST_CELL) * layout.WORD
-                        mask[start : start + size * layout.WORD] = b"\xff" * size * layout.WORD
-    return _Plan(catalogue, offset, kinds, read_chunks(bytes(mask), kinds))
+                for first, size, position in compress(zip(cells.first, cells.sizes, blocks, strict=True), blocks):
+                    _clear(mask, (position + first - layout.FIRST_CELL) * layout.WORD, size * layout.WORD)
+    return _Plan(catalogue, offset, kinds, list(read_chunks(memoryview(mask), kinds)))
+
+
+def _clear(mask: bytearray, start: int, size: int) -> None:
+    if start + size <= len(mask):
+        mask[start : start + size] = bytes(size)
+
+
+def _sum_lanes(number: int) -> int:
+    """Return the sum of all 64-bit lanes of a big integer: what remains when it is divided by 2**64 - 1.
+
+    Adding its upper half to its lower one does not change that, and is much faster than dividing the whole.
+    """
+    for bits, low in _FOLDS:
+        number = (number >> bits) + (number & low)
+    return number % _LANES
 
 
 def _read_image(plan: _Plan, number: int, read: Callable[[int, int], bytes], *, live: bool) -> _Image | None:
     """Read a whole segment; None when a cell is impossible."""
     size = layout.segment_size(len(plan.kinds))
     data = read(size, 0).ljust(size, b"\0")
-    words = memoryview(data).cast("Q")
-    chunks = read_chunks(memoryview(data)[layout.CELLS_OFFSET :], plan.kinds)
-    if any(chunk & HIGH_BITS for chunk in chunks):
+    if not cells_are_possible(data, layout.CELLS_OFFSET, plan.kinds):
         return None
+    words = memoryview(data).cast("Q")
     running = [row for row in read_rows(words) if not row.ended] if live else []
-    left = Left([], []) if live else find_left(plan.catalogue, words)
-    # The sum of all 64-bit lanes of a big integer: what remains when it is divided by 2**64 - 1.
-    finished = sum((chunk & mask) % _LANES for chunk, mask in zip(chunks, plan.transactions, strict=True))
-    worker = Worker(number, live, words[: layout.FIRST_ROW], running, left.aborted, left.ended, finished)
-    return _Image(worker, chunks)
+    return _Image(number, live, data, running, Left([], []) if live else find_left(plan.catalogue, words))
+
+
+def _is_live(directory: SharedDirectory, number: int, header: memoryview[int]) -> bool:
+    holder = directory.holder(layout.SEGMENT_LOCKS + number)
+    if holder is not None and (holder == header[layout.PID] or is_claimed(header, holder)):
+        return True
+    # A process that is about to end has lost its lock already, and others try to take it.
+    return owner_lives(header)
 
 
 def _read_file(plan: _Plan, directory: SharedDirectory, number: int) -> _Image | None:
     file = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
     try:
-
-        def state() -> tuple[bool, int]:
-            header = file.read(layout.PAGE, 0).ljust(layout.PAGE, b"\0")
-            words = memoryview(header).cast("Q")
-            # The owner first: one that is about to end has lost its lock already, and others try to take it.
-            live = owner_lives(words)
-            if not live:
-                holder = directory.holder(layout.SEGMENT_LOCKS + number)
-                live = holder is not None and is_claimed(words, holder)
-            return live, words[layout.SETTLEMENTS]
-
         for _ in range(_READS_AT_MOST):
-            before = live, settlements = state()
+            header = memoryview(file.read(layout.PAGE, 0).ljust(layout.PAGE, b"\0")).cast("Q")
+            settlements = header[layout.SETTLEMENTS]
             settling = settlements % 2 == 1
-            image = _read_image(plan, number, file.read, live=live and not settling)
-            if state() == before and not settling:
+            live = not settling and _is_live(directory, number, header)
+            image = _read_image(plan, number, file.read, live=live)
+            # Nobody counts in an adopted segment before this word has been raised.
+            now = file.read(layout.WORD, layout.SETTLEMENTS * layout.WORD)
+            if not settling and int.from_bytes(now, "little") == settlements:
                 break
         return image
     finally:
@@ -131,25 +153,36 @@ def _images(plan: _Plan, directory: SharedDirectory) -> Iterator[tuple[int, _Ima
             yield number, None
 
 
-def _add(chunks: int, images: Iterable[tuple[int, _Image | None]]) -> Totals:
-    sums = [0] * chunks
+def _add(plan: _Plan, images: Iterable[tuple[int, _Image | None]]) -> Totals:
+    sums = [0] * len(plan.kinds)
     workers: list[Worker] = []
     damaged: list[int] = []
     for number, image in images:
         if image is None:
             damaged.append(number)
-            continue
-        workers.append(image.worker)
-        sums = [a + b for a, b in zip(sums, image.chunks, strict=True)]
-    data = b"".join((s & _ALL_BITS).to_bytes(layout.CHUNK_BYTES, "little") for s in sums)
+        else:
+            workers.append(_add_image(plan, image, sums))
+    data = b"".join([(s & _ALL_BITS).to_bytes(layout.CHUNK_BYTES, "little") for s in sums])
     return Totals(memoryview(data).cast("Q"), workers, damaged)
+
+
+def _add_image(plan: _Plan, image: _Image, sums: list[int]) -> Worker:
+    """Add the chunks of a segment to `sums`."""
+    finished = 0
+    chunks = read_chunks(memoryview(image.data)[layout.CELLS_OFFSET :], plan.kinds)
+    for place, (chunk, mask) in enumerate(zip(chunks, plan.transactions, strict=True)):
+        sums[place] += chunk
+        finished += chunk & mask
+    header = memoryview(image.data[: layout.PAGE]).cast("Q")  # a copy, for a part would keep the whole in memory
+    left = image.left
+    return Worker(image.number, image.live, header, image.running, left.aborted, left.ended, _sum_lanes(finished))
 
 
 def add_up(index: Index, directory: SharedDirectory) -> Totals:
     """Return the sum of all segments of a directory. Raises OSError when it cannot be read."""
     for _ in range(_READS_AT_MOST):
         plan = _make_plan(index)
-        totals = _add(len(plan.kinds), _images(plan, directory))
+        totals = _add(plan, _images(plan, directory))
         # Only who knows all series that were counted in can tell what a dead process left, and where its adopter put it.
         if index.refresh() and index.offset == plan.offset:
             break
@@ -163,7 +196,7 @@ def add_up_alone(instance: Instance) -> Totals:
         return bytes(instance.segment.cells.cast("B")[offset : offset + size])
 
     plan = _make_plan(instance.index)
-    return _add(len(plan.kinds), [(0, _read_image(plan, 0, read, live=True))])
+    return _add(plan, [(0, _read_image(plan, 0, read, live=True))])
 
 
 def take_snapshot(instance: Instance, resource: Resource) -> Snapshot:
