@@ -17,6 +17,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from math import isqrt
 from typing import NamedTuple
 
@@ -38,11 +39,6 @@ def _power_of_two_seconds(eighths: int) -> int:
     power = (10**9) ** 8
     power = power << shift if eighths > 0 else power >> shift
     return isqrt(isqrt(isqrt(power)))
-
-
-@lru_cache(maxsize=64)
-def _in_nanoseconds(bounds: tuple[float, ...]) -> tuple[int, ...]:
-    return tuple(nanoseconds(bound) for bound in bounds)
 
 
 def nanoseconds(seconds: float) -> int:
@@ -87,17 +83,31 @@ def table(apdex_t: int) -> Table:
 BLOCKS = len(_OCTAVE_BOUNDS) + 1
 
 
+class _Places(dict[int, int]):
+    """Which classic bucket a cell is in, by its upper bound, looked up when first asked for."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        super().__init__()
+        self._uppers = [nanoseconds(bound) for bound in bounds]
+
+    def __missing__(self, upper: int) -> int:
+        place = bisect_left(self._uppers, upper)
+        if len(self) < _PLACES_AT_MOST:
+            self[upper] = place
+        return place
+
+
+_PLACES_AT_MOST = 1000
+_places = lru_cache(maxsize=64)(_Places)
+
+
 def classic(cells: Cells, bounds: Sequence[float]) -> list[int]:
     """Return the cumulative counts for `bounds` (seconds, all from the table), then for +Inf."""
-    uppers = _in_nanoseconds(tuple(bounds))
-    counts = [0] * (len(uppers) + 1)
+    places = _places(tuple(bounds))
+    counts = [0] * (len(bounds) + 1)
     for upper, count in cells:
-        counts[bisect_left(uppers, upper)] += count
-    total = 0
-    for i, count in enumerate(counts):
-        total += count
-        counts[i] = total
-    return counts
+        counts[places[upper]] += count
+    return list(accumulate(counts))
 
 
 class Exponential(NamedTuple):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from wsgiapm.aggregate import layout, schema
@@ -19,10 +18,10 @@ from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.aggregate.histogram import OVERFLOW, Table
 from wsgiapm.aggregate.in_flight import Row
 from wsgiapm.aggregate.layout import FIRST_CELL
-from wsgiapm.aggregate.snapshot import Attributes, Family, HistogramPoint, NumberPoint
+from wsgiapm.aggregate.observations import MergedCells, Observed, make_point
+from wsgiapm.aggregate.snapshot import Attributes, Family, NumberPoint
 
 _SECOND = 1_000_000_000
-_FRUSTRATED = 4
 _UNKNOWN_METRIC = schema.Metric("1", layout.COUNTER, 1, "A counter of a later version.")
 
 
@@ -58,137 +57,103 @@ class Worker(Protocol):
         """How many transactions its segment has finished."""
 
 
-# Apdex T of the table, upper bound of the cell, and how many are in it.
-_Observed = tuple[int, int, int]
+# The attributes of a histogram, the sum of its observations in nanoseconds, and the observations.
+_Histogram = tuple[Attributes, int, list[Observed]]
 
 
-@dataclass(slots=True)
-class _Observations:
-    """All observations of one histogram; `total` is their sum in nanoseconds."""
+class _Route:
+    """What the requests of one route come to, whatever their status: by Apdex zone, nanoseconds, bytes."""
 
-    attributes: Attributes
-    total: int = 0
-    observed: list[_Observed] = field(default_factory=list)
+    __slots__ = ("first_byte", "frustrated", "satisfied", "size", "tolerating")
 
-    def point(self) -> HistogramPoint | None:
-        """Return the histogram, None when nothing was observed."""
-        counts: dict[int, int] = defaultdict(int)
-        for _, upper, count in self.observed:
-            counts[upper] += count
-        if not counts:
-            return None
-        return HistogramPoint(
-            self.attributes, sum(counts.values()), self.total / _SECOND, tuple(sorted(counts.items()))
-        )
+    def __init__(self) -> None:
+        self.satisfied = self.tolerating = self.frustrated = 0
+        self.first_byte = self.size = 0
 
-    def add_zones(self, zones: dict[str, int]) -> None:
-        """Add them to the Apdex zones; errors are frustrated."""
-        failed = any(name == schema.ERROR for name, _ in self.attributes)
-        for apdex_t, upper, count in self.observed:
-            if failed or upper > _FRUSTRATED * apdex_t:
-                zones["frustrated"] += count
-            elif upper > apdex_t:
-                zones["tolerating"] += count
+    def add_zones(self, every: list[Observed], *, failed: bool) -> None:
+        """Add observations to the Apdex zones; errors are frustrated."""
+        for observed in every:
+            satisfied, tolerating, frustrated = observed.zones()
+            if failed:
+                self.frustrated += satisfied + tolerating + frustrated
             else:
-                zones["satisfied"] += count
-
-
-def _upper(cell_table: Table, cell: int) -> int:
-    return cell_table.uppers[cell] if cell < len(cell_table.uppers) else OVERFLOW
-
-
-def _read_cells(cells: Sequence[int], cell_table: Table, blocks: list[int]) -> Iterator[_Observed]:
-    """Yield the cells that are not empty, ascending."""
-    end = FIRST_CELL + len(cells)
-    for octave, position in enumerate(blocks):
-        first, size = cell_table.first[octave], cell_table.sizes[octave]
-        start = position + first
-        if position and start + size <= end:
-            for cell, count in enumerate(cells[start - FIRST_CELL : start - FIRST_CELL + size], first):
-                if count:
-                    yield cell_table.apdex_t, _upper(cell_table, cell), count
-
-
-def _observations(index: Catalogue, series: Series, cells: Sequence[int]) -> _Observations:
-    head = series.head - FIRST_CELL
-    total = cells[head] + cells[head + 1] if series.kind == layout.TRANSACTIONS else cells[head]
-    observations = _Observations(series.attributes, total)
-    for number, blocks in list(series.blocks.items()):
-        observations.observed += _read_cells(cells, index.tables[number], blocks)
-    return observations
+                self.satisfied += satisfied
+                self.tolerating += tolerating
+                self.frustrated += frustrated
 
 
 def _read_requests(
-    index: Catalogue, cells: Sequence[int], requests: list[Series], workers: Sequence[Worker]
-) -> list[_Observations]:
-    by_attributes = {series.attributes: _observations(index, series, cells) for series in requests}
-    for worker in workers:
-        for route, row in ((ended.route, ended.row) for ended in worker.ended):
-            attributes = schema.request_attributes(route, row.status, row.method, row.scheme, row.error)
-            observations = by_attributes.setdefault(attributes, _Observations(attributes))
-            cell_table = index.tables[-1]
-            upper = _upper(cell_table, bisect_left(cell_table.uppers, row.duration))
-            observations.total += row.duration
-            observations.observed.append((cell_table.apdex_t, upper, 1))
+    cells: MergedCells, requests: list[Series], workers: Sequence[Worker], tables: Sequence[Table]
+) -> tuple[list[_Histogram], dict[str, _Route]]:
+    histograms: list[_Histogram] = []
+    routes: dict[str, _Route] = defaultdict(_Route)
+    for series in requests:
+        before, after, size = cells.head(series)
+        observed = cells.observed(series)
+        histograms.append((series.attributes, before + after, observed))
+        attributes = dict(series.attributes)
+        route = routes[str(attributes.get(schema.ROUTE, schema.UNKNOWN))]
+        route.add_zones(observed, failed=schema.ERROR in attributes)
+        route.first_byte += before
+        route.size += size
+    if any(worker.ended for worker in workers):
+        histograms = _add_ended(histograms, routes, workers, tables[-1])
+    return histograms, routes
+
+
+def _add_ended(
+    histograms: list[_Histogram], routes: dict[str, _Route], workers: Sequence[Worker], table: Table
+) -> list[_Histogram]:
+    """Add what had ended in dead workers and is not in their cells yet."""
+    by_attributes = {histogram[0]: histogram for histogram in histograms}
+    for entry in (entry for worker in workers for entry in worker.ended):
+        row = entry.row
+        attributes = schema.request_attributes(entry.route, row.status, row.method, row.scheme, row.error)
+        upper = (*table.uppers, OVERFLOW)[bisect_left(table.uppers, row.duration)]
+        observed = [Observed(table.apdex_t, (upper,), (1,))]
+        _, total, before = by_attributes.get(attributes, (attributes, 0, []))
+        by_attributes[attributes] = attributes, total + row.duration, before + observed
+        routes[entry.route].add_zones(observed, failed=row.error is not None)
     return list(by_attributes.values())
 
 
-def _route(attributes: Attributes) -> str:
-    return str(next((value for name, value in attributes if name == schema.ROUTE), schema.UNKNOWN))
-
-
-def _by_route(series: list[Series], cells: Sequence[int], head: int) -> dict[str, int]:
-    sums: dict[str, int] = defaultdict(int)
-    for one in series:
-        sums[_route(one.attributes)] += cells[one.head + head - FIRST_CELL]
-    return sums
-
-
-def _sum_family(name: str, unit: str, description: str, values: dict[Attributes, int | float]) -> Family:
-    points = tuple(NumberPoint(attributes, value) for attributes, value in sorted(values.items()) if value)
+def _sum_family(name: str, unit: str, description: str, values: Iterable[tuple[Attributes, int | float]]) -> Family:
+    points = tuple([NumberPoint(attributes, value) for attributes, value in values if value])
     return Family(name, unit, description, "sum", points)
 
 
-def _histogram_family(name: str, every: Iterable[_Observations]) -> Family:
+def _histogram_family(name: str, every: Iterable[_Histogram]) -> Family:
     definition = schema.METRICS[name]
-    points = tuple(point for point in (observations.point() for observations in every) if point is not None)
-    return Family(name, definition.unit, definition.description, "histogram", points, definition.bounds)
+    points = [make_point(attributes, total, observed) for attributes, total, observed in every]
+    shown = tuple([point for point in points if point is not None])
+    return Family(name, definition.unit, definition.description, "histogram", shown, definition.bounds)
 
 
-def _requests(
-    index: Catalogue, cells: Sequence[int], every: list[Series], workers: Sequence[Worker]
-) -> Iterator[Family]:
+def _requests(index: Catalogue, cells: MergedCells, every: list[Series], workers: Sequence[Worker]) -> Iterator[Family]:
     requests = [s for s in every if s.metric == schema.REQUEST_DURATION]
-    observed = _read_requests(index, cells, requests, workers)
-    yield _histogram_family(schema.REQUEST_DURATION, observed)
-    zones: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("satisfied", "tolerating", "frustrated"), 0))
-    for observations in observed:
-        observations.add_zones(zones[_route(observations.attributes)])
-    yield _sum_family(
-        schema.APDEX_REQUESTS,
-        "{request}",
-        "Requests by Apdex zone.",
-        {((schema.ROUTE, r), ("zone", z)): n for r, by_zone in zones.items() for z, n in by_zone.items()},
-    )
-    yield _sum_family(
-        schema.FIRST_BYTE_TIME,
-        "s",
-        "Time from the call to the first byte of the response, summed over the requests.",
-        {((schema.ROUTE, route),): value / _SECOND for route, value in _by_route(requests, cells, 0).items()},
-    )
-    yield _sum_family(
-        schema.RESPONSE_SIZE,
-        "By",
-        "Bytes of response bodies as the app gave them.",
-        {((schema.ROUTE, route),): value for route, value in _by_route(requests, cells, 2).items()},
-    )
+    histograms, routes = _read_requests(cells, requests, workers, index.tables)
+    yield _histogram_family(schema.REQUEST_DURATION, histograms)
+    zones: list[tuple[Attributes, int]] = []
+    first_bytes: list[tuple[Attributes, float]] = []
+    sizes: list[tuple[Attributes, int]] = []
+    for name, route in routes.items():
+        label = (schema.ROUTE, name)
+        zones.append(((label, ("zone", "satisfied")), route.satisfied))
+        zones.append(((label, ("zone", "tolerating")), route.tolerating))
+        zones.append(((label, ("zone", "frustrated")), route.frustrated))
+        first_bytes.append(((label,), route.first_byte / _SECOND))
+        sizes.append(((label,), route.size))
+    yield _sum_family(schema.APDEX_REQUESTS, "{request}", "Requests by Apdex zone.", zones)
+    description = "Time from the call to the first byte of the response, summed over the requests."
+    yield _sum_family(schema.FIRST_BYTE_TIME, "s", description, first_bytes)
+    yield _sum_family(schema.RESPONSE_SIZE, "By", "Bytes of response bodies as the app gave them.", sizes)
 
 
-def _counters(cells: Sequence[int], every: list[Series], workers: Sequence[Worker]) -> Iterator[Family]:
+def _counters(merged: memoryview[int], every: list[Series], workers: Sequence[Worker]) -> Iterator[Family]:
     values: dict[str, dict[Attributes, int | float]] = {schema.ABORTED_REQUESTS: {}, schema.DROPPED: {}}
     for series in every:
         if series.kind == layout.COUNTER:
-            values.setdefault(series.metric, {})[series.attributes] = cells[series.head - FIRST_CELL]
+            values.setdefault(series.metric, {})[series.attributes] = merged[series.head - FIRST_CELL]
     aborted = values[schema.ABORTED_REQUESTS]
     for worker in workers:
         for entry in worker.aborted:
@@ -196,12 +161,16 @@ def _counters(cells: Sequence[int], every: list[Series], workers: Sequence[Worke
             aborted[key] = aborted.get(key, 0) + entry.count
     for name, by_attributes in values.items():
         definition = schema.METRICS.get(name, _UNKNOWN_METRIC)
-        yield _sum_family(name, definition.unit, definition.description, by_attributes)
+        yield _sum_family(name, definition.unit, definition.description, by_attributes.items())
 
 
-def _queue(index: Catalogue, cells: Sequence[int], every: list[Series]) -> Family:
-    queue = (_observations(index, s, cells) for s in every if s.metric == schema.QUEUE_TIME)
-    return _histogram_family(schema.QUEUE_TIME, queue)
+def _queue(cells: MergedCells, every: list[Series]) -> Family:
+    histograms = [
+        (series.attributes, cells.head(series)[0], cells.observed(series))
+        for series in every
+        if series.metric == schema.QUEUE_TIME
+    ]
+    return _histogram_family(schema.QUEUE_TIME, histograms)
 
 
 def _active(workers: Sequence[Worker]) -> Family:
@@ -221,13 +190,13 @@ def _workers(workers: Sequence[Worker]) -> Iterator[Family]:
     def key(worker: Worker) -> Attributes:
         return (("worker", worker.number),)
 
-    requests = {key(w): w.finished + len(w.ended) for w in workers}
-    yield _sum_family(schema.WORKER_REQUESTS, "{request}", "Requests a worker has finished.", {**requests})
+    requests = [(key(w), w.finished + len(w.ended)) for w in workers]
+    yield _sum_family(schema.WORKER_REQUESTS, "{request}", "Requests a worker has finished.", requests)
     yield _sum_family(
         schema.WORKER_CPU_TIME,
         "s",
         "CPU time the processes of a worker's place have used.",
-        {key(w): w.header[layout.CPU_TIME] / _SECOND for w in workers},
+        [(key(w), w.header[layout.CPU_TIME] / _SECOND) for w in workers],
     )
     memory = tuple(
         NumberPoint(key(w), w.header[layout.RESIDENT_MEMORY])
@@ -237,17 +206,18 @@ def _workers(workers: Sequence[Worker]) -> Iterator[Family]:
     yield Family(schema.WORKER_MEMORY, "By", "Resident memory of a worker.", "gauge", memory)
 
 
-def project(index: Catalogue, cells: Sequence[int], workers: Sequence[Worker]) -> tuple[Family, ...]:
-    """Return all metric families of an instance; `cells` are the merged cells from chunk 0 on."""
-    end = FIRST_CELL + len(cells)
+def project(index: Catalogue, merged: memoryview[int], workers: Sequence[Worker]) -> tuple[Family, ...]:
+    """Return all metric families of an instance; `merged` are the merged cells from chunk 0 on."""
+    end = FIRST_CELL + len(merged)
     every = [s for s in index.series[:] if s.head + s.head_cells <= end]
+    cells = MergedCells(index, merged)
     thresholds = index.tables[-1:]
     threshold = tuple(NumberPoint((), t.apdex_t / _SECOND) for t in thresholds)
     return (
         *_requests(index, cells, every, workers),
-        _queue(index, cells, every),
+        _queue(cells, every),
         _active(workers),
-        *_counters(cells, every, workers),
+        *_counters(merged, every, workers),
         *_workers(workers),
         Family(schema.APDEX_THRESHOLD, "s", "The Apdex T.", "gauge", threshold),
     )

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshot to Prometheus text: classic histograms, names by the OpenTelemetry rule, the resource as `target_info`.
 
-What repeats is written once: the text of a label value, the order of a label set, and the fixed part of all the lines
-of a histogram, into which each point puts its labels and its counts.
+What repeats is written once: the text of a label value, the order of a label set, what all buckets of a point begin
+with, and the bounds of the buckets.
 
 Source: Prometheus, "Exposition formats", text format 0.0.4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from math import inf, isfinite, isnan
 from operator import itemgetter
@@ -29,7 +29,6 @@ from wsgiapm.exporters.names import label_name, metric_name
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _TYPES = {"sum": "counter", "updown": "gauge", "gauge": "gauge", "histogram": "histogram"}
-_LABELS_HERE = "\0"
 
 
 def render(snapshot: Snapshot) -> bytes:
@@ -65,16 +64,23 @@ def _family(name: str, family: Family, labels: _Labels) -> Iterator[str]:
     description = family.description.replace("\\", r"\\").replace("\n", r"\n")
     yield f"# HELP {name} {description}\n# TYPE {name} {_TYPES[family.kind]}\n"
     points = sorted([(labels.text(point.attributes), point) for point in family.points], key=itemgetter(0))
-    templates: dict[tuple[float, ...], str] = {}
+    places: dict[tuple[float, ...], list[str]] = {}
     for text, point in points:
         if isinstance(point, NumberPoint):
             yield f"{name}{{{text}}} {_number(point.value)}\n" if text else f"{name} {_number(point.value)}\n"
             continue
         bounds, counts = _buckets(point, family.bounds)
-        template = templates.get(bounds)
-        if template is None:
-            template = templates[bounds] = _template(name, bounds)
-        yield _fill(template, text) % (*counts, _number(point.sum), counts[-1])
+        if bounds not in places:
+            places[bounds] = [f'le="{_number(bound)}"}} ' for bound in (*bounds, inf)]
+        yield _histogram(name, text, zip(places[bounds], counts, strict=True))
+        total = f"{{{text}}}" if text else ""
+        yield f"{name}_sum{total} {_number(point.sum)}\n{name}_count{total} {counts[-1]}\n"
+
+
+def _histogram(name: str, labels: str, buckets: Iterable[tuple[str, int]]) -> str:
+    """Return the lines of the buckets: what begins them all is written once, and put before each by joining."""
+    start = f"{name}_bucket{{{labels}," if labels else f"{name}_bucket{{"
+    return start.join(["", *[f"{bound}{count}\n" for bound, count in buckets]])
 
 
 def _buckets(point: Point, bounds: tuple[float, ...]) -> tuple[tuple[float, ...], Sequence[int]]:
@@ -83,18 +89,6 @@ def _buckets(point: Point, bounds: tuple[float, ...]) -> tuple[tuple[float, ...]
         return bounds, classic(point.cells, bounds)
     assert isinstance(point, ExplicitHistogramPoint)
     return point.bounds, tuple(accumulate(point.counts))
-
-
-def _template(name: str, bounds: tuple[float, ...]) -> str:
-    """Return all lines of one histogram point, with places for the labels and, in order, for the numbers."""
-    lines = [f'{name}_bucket{{{_LABELS_HERE},le="{_number(bound)}"}} %d\n' for bound in (*bounds, inf)]
-    return "".join((*lines, f"{name}_sum{{{_LABELS_HERE}}} %s\n", f"{name}_count{{{_LABELS_HERE}}} %d\n"))
-
-
-def _fill(template: str, labels: str) -> str:
-    if labels:
-        return template.replace(_LABELS_HERE, labels.replace("%", "%%"))
-    return template.replace(f"{_LABELS_HERE},", "").replace(f"{{{_LABELS_HERE}}}", "")
 
 
 def _number(value: float) -> str:
@@ -116,12 +110,11 @@ class _Labels:
         """Return `name="value",…`, or an empty text when there are no attributes."""
         if not attributes:
             return ""
-        names = tuple([name for name, _ in attributes])
+        names, values = zip(*attributes, strict=True)
         order = self._orders.get(names)
         if order is None:
             order = self._orders[names] = _order(names)
-        values = self._values
-        return order(*[values[value] for _, value in attributes])
+        return order(*map(self._values.__getitem__, values))
 
 
 class _Values(dict[str | int, str]):
