@@ -40,6 +40,14 @@ def test_a_name_that_is_no_text_becomes_one():
     assert transaction.name == "404"
 
 
+def test_a_name_is_cut_where_no_reader_wants_more():
+    """Names are kept in shared memory for good; an app cannot fill it with one."""
+    transaction = Transaction()
+    transaction.name = "/" + "x" * 100_000
+
+    assert transaction.name == "/" + "x" * 198 + "…"
+
+
 def test_ignoring_is_kept():
     """The app may say so at any time."""
     transaction = Transaction()

@@ -23,6 +23,7 @@ from wsgiapm.native import get_ident
 from wsgiapm.transaction import Transaction
 
 _PATHS_AT_MOST = 4096
+_LONGEST_PATH = 200
 _NAME_SHIFT = 32
 _LARGEST_BLOCK = 16
 # Series of `(other)` routes are still told apart by method and status, up to this many above the cap.
@@ -266,7 +267,7 @@ class Recorder:
         if len(self._paths) >= _PATHS_AT_MOST:
             self._paths.clear()
         found = (folded, number << _NAME_SHIFT)
-        if number:
+        if number and len(path) <= _LONGEST_PATH:
             self._paths[path] = found
         return found
 

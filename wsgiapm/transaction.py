@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from contextvars import ContextVar
 
+# Names are kept in memory that all workers share, for as long as it lives.
+_LONGEST_NAME = 200
 _Renamed = Callable[["Transaction"], None]
 
 
@@ -64,7 +66,8 @@ class Transaction:
 
     @name.setter
     def name(self, name: str) -> None:
-        self.given_name = name if type(name) is str else str(name)  # whatever the app gives must count
+        text = name if type(name) is str else str(name)  # whatever the app gives must count
+        self.given_name = text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
         if self.renamed is not None:
             self.renamed(self)
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.merge import merge
 from wsgiapm.doctor import place
 
 Diagnose = Callable[..., tuple[int, dict[str, dict[str, str]]]]
@@ -101,14 +102,18 @@ def test_a_damaged_counter_file(record: Record, diagnose: Diagnose, shared: Path
     assert "segment-0" in diagnose()[1]["damaged-file"]["message"]
 
 
-def test_dropped_series(record: Record, diagnose: Diagnose) -> None:
+def test_dropped_series(record: Record, diagnose: Diagnose, shared: Path) -> None:
     """More routes than max_series end up in (other), and it says how many requests."""
-    record(*(f"/{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(60)), max_series="20")
+    routes = [f"/{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(60)]
+    record(*routes, *routes, max_series="20")
 
     finding = diagnose(max_series="20")[1]["dropped-series"]
 
     assert "max_series" in finding["message"]
-    assert int(finding["message"].split()[0]) > 0
+    points = [p for f in merge(str(shared)).families if f.kind == "histogram" for p in f.points]
+    other = sum(p.count for p in points if ("http.route", "(other)") in p.attributes)
+    assert other > 60
+    assert int(finding["message"].split()[0]) == other
 
 
 def test_an_endpoint_where_nobody_listens(record: Record, diagnose: Diagnose, free_port: Callable[[], int]) -> None:

@@ -140,6 +140,10 @@ class SharedDirectory:
             return self.open(_LOCKS, os.O_RDWR | os.O_CREAT)
         except FileExistsError:  # made by another process of root's between two steps
             return self.open(_LOCKS, os.O_RDWR)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            return self.open(_LOCKS)  # enough for who only looks whether others hold them
 
     def try_lock(self, byte: int) -> bool:
         """Lock one byte without waiting; return whether it is ours (this object's) now, or already was."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from contextlib import suppress
@@ -116,7 +117,9 @@ def open_index(directory: SharedDirectory) -> IndexFile:
     """
     try:
         file = SharedFile(directory, _NAME)
-    except PermissionError:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         file = SharedFile(directory, _NAME, os.O_RDONLY)
     try:
         return IndexFile(directory, file, _parse(directory.path, file.read(layout.PAGE, 0)))

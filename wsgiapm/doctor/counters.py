@@ -10,8 +10,10 @@ from wsgiapm import clock
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.index_file import Identity
 from wsgiapm.aggregate.instance import Instance, observe
-from wsgiapm.aggregate.merge import Totals, add_up
-from wsgiapm.aggregate.schema import DROPPED
+from wsgiapm.aggregate.merge import Totals, add_up, take_snapshot
+from wsgiapm.aggregate.resource import Resource
+from wsgiapm.aggregate.schema import DROPPED, OTHER, REQUEST_DURATION, ROUTE
+from wsgiapm.aggregate.snapshot import HistogramPoint
 from wsgiapm.config import Settings
 from wsgiapm.doctor.finding import Finding, Patient
 from wsgiapm.errors import SharedDirectoryError
@@ -78,12 +80,22 @@ def _examine_drops(instance: Instance, totals: Totals) -> Iterator[Finding]:
         if series.metric != DROPPED or not totals.cells[position]:
             continue
         attributes = dict(series.attributes)
+        if attributes["what"] == "event":
+            message = f"{totals.cells[position]} events were not kept ({attributes['reason']})"
+            yield Finding("dropped-events", "warning", message, "see why uploads do not arrive; the counters are complete")
+            continue
         message = (
-            f"{totals.cells[position]} requests are counted under (other): no room for another series "
+            f"{_requests_under_other(instance)} requests are counted under (other): no room for another series "
             f"({attributes['reason']}); {len(instance.index.series)} series are known"
         )
         remedy = "raise max_series or shared_max_bytes; routes with ids in them make a series for each id"
         yield Finding("dropped-series", "warning", message, remedy)
+
+
+def _requests_under_other(instance: Instance) -> int:
+    families = take_snapshot(instance, Resource()).families
+    points = (p for f in families if f.name == REQUEST_DURATION for p in f.points if isinstance(p, HistogramPoint))
+    return sum(point.count for point in points if dict(point.attributes).get(ROUTE) == OTHER)
 
 
 def _examine_harvests(path: str, totals: Totals, settings: Settings) -> Iterator[Finding]:
