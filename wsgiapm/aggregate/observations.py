@@ -86,14 +86,14 @@ def _blocks(cell_table: Table) -> list[_Block]:
 def make_point(attributes: Attributes, total: int, every: list[Observed]) -> HistogramPoint | None:
     """Return the histogram of observations whose sum is `total` nanoseconds; None when there are none."""
     if len(every) == 1:
-        _, uppers, counts = every[0]
-        cells = tuple(compress(zip(uppers, counts, strict=True), counts))
-        count = sum(counts)
+        _, some, numbers = every[0]
+        uppers = tuple(compress(some, numbers))
+        counts = tuple(filter(None, numbers))
     else:
         sums: dict[int, int] = defaultdict(int)
-        for _, uppers, counts in every:
-            for upper, number in compress(zip(uppers, counts, strict=True), counts):
+        for _, some, numbers in every:
+            for upper, number in compress(zip(some, numbers, strict=True), numbers):
                 sums[upper] += number
-        cells = tuple(sorted(sums.items()))
-        count = sum(sums.values())
-    return HistogramPoint(attributes, count, total / _SECOND, cells) if cells else None
+        uppers = tuple(sorted(sums))
+        counts = tuple([sums[upper] for upper in uppers])
+    return HistogramPoint.from_counts(attributes, total / _SECOND, uppers, counts) if counts else None

@@ -19,7 +19,7 @@ from wsgiapm.aggregate.histogram import OVERFLOW, Table
 from wsgiapm.aggregate.in_flight import Row
 from wsgiapm.aggregate.layout import FIRST_CELL
 from wsgiapm.aggregate.observations import MergedCells, Observed, make_point
-from wsgiapm.aggregate.snapshot import Attributes, Family, NumberPoint
+from wsgiapm.aggregate.snapshot import Attributes, Family, HistogramPoint, NumberPoint
 
 _SECOND = 1_000_000_000
 _UNKNOWN_METRIC = schema.Metric("1", layout.COUNTER, 1, "A counter of a later version.")
@@ -57,8 +57,8 @@ class Worker(Protocol):
         """How many transactions its segment has finished."""
 
 
-# The attributes of a histogram, the sum of its observations in nanoseconds, and the observations.
-_Histogram = tuple[Attributes, int, list[Observed]]
+# The sum of observations in nanoseconds, and the observations.
+_Total = tuple[int, list[Observed]]
 
 
 class _Route:
@@ -82,39 +82,50 @@ class _Route:
                 self.frustrated += frustrated
 
 
+class _Requests:
+    """The histograms of the requests, and what they come to by route."""
+
+    def __init__(self) -> None:
+        self.points: list[HistogramPoint] = []
+        self.routes: dict[str, _Route] = defaultdict(_Route)
+
+    def add(self, attributes: Attributes, total: int, observed: list[Observed]) -> _Route:
+        """Add a histogram, whose observations took `total` nanoseconds; returns its route."""
+        point = make_point(attributes, total, observed)
+        if point is not None:
+            self.points.append(point)
+        names = dict(attributes)
+        route = self.routes[str(names.get(schema.ROUTE, schema.UNKNOWN))]
+        route.add_zones(observed, failed=schema.ERROR in names)
+        return route
+
+
 def _read_requests(
     cells: MergedCells, requests: list[Series], workers: Sequence[Worker], tables: Sequence[Table]
-) -> tuple[list[_Histogram], dict[str, _Route]]:
-    histograms: list[_Histogram] = []
-    routes: dict[str, _Route] = defaultdict(_Route)
+) -> _Requests:
+    found = _Requests()
+    ended = _read_ended(workers, tables)
     for series in requests:
         before, after, size = cells.head(series)
-        observed = cells.observed(series)
-        histograms.append((series.attributes, before + after, observed))
-        attributes = dict(series.attributes)
-        route = routes[str(attributes.get(schema.ROUTE, schema.UNKNOWN))]
-        route.add_zones(observed, failed=schema.ERROR in attributes)
+        more, later = ended.pop(series.attributes, (0, []))
+        route = found.add(series.attributes, before + after + more, cells.observed(series) + later)
         route.first_byte += before
         route.size += size
-    if any(worker.ended for worker in workers):
-        histograms = _add_ended(histograms, routes, workers, tables[-1])
-    return histograms, routes
+    for attributes, (total, observed) in ended.items():
+        found.add(attributes, total, observed)
+    return found
 
 
-def _add_ended(
-    histograms: list[_Histogram], routes: dict[str, _Route], workers: Sequence[Worker], table: Table
-) -> list[_Histogram]:
-    """Add what had ended in dead workers and is not in their cells yet."""
-    by_attributes = {histogram[0]: histogram for histogram in histograms}
+def _read_ended(workers: Sequence[Worker], tables: Sequence[Table]) -> dict[Attributes, _Total]:
+    """Return what had ended in dead workers and is not in their cells yet."""
+    found: dict[Attributes, _Total] = {}
     for entry in (entry for worker in workers for entry in worker.ended):
-        row = entry.row
+        row, table = entry.row, tables[-1]
         attributes = schema.request_attributes(entry.route, row.status, row.method, row.scheme, row.error)
         upper = (*table.uppers, OVERFLOW)[bisect_left(table.uppers, row.duration)]
-        observed = [Observed(table.apdex_t, (upper,), (1,))]
-        _, total, before = by_attributes.get(attributes, (attributes, 0, []))
-        by_attributes[attributes] = attributes, total + row.duration, before + observed
-        routes[entry.route].add_zones(observed, failed=row.error is not None)
-    return list(by_attributes.values())
+        total, before = found.get(attributes, (0, []))
+        found[attributes] = total + row.duration, [*before, Observed(table.apdex_t, (upper,), (1,))]
+    return found
 
 
 def _sum_family(name: str, unit: str, description: str, values: Iterable[tuple[Attributes, int | float]]) -> Family:
@@ -122,21 +133,20 @@ def _sum_family(name: str, unit: str, description: str, values: Iterable[tuple[A
     return Family(name, unit, description, "sum", points)
 
 
-def _histogram_family(name: str, every: Iterable[_Histogram]) -> Family:
+def _histogram_family(name: str, points: Iterable[HistogramPoint | None]) -> Family:
     definition = schema.METRICS[name]
-    points = [make_point(attributes, total, observed) for attributes, total, observed in every]
     shown = tuple([point for point in points if point is not None])
     return Family(name, definition.unit, definition.description, "histogram", shown, definition.bounds)
 
 
 def _requests(index: Catalogue, cells: MergedCells, every: list[Series], workers: Sequence[Worker]) -> Iterator[Family]:
     requests = [s for s in every if s.metric == schema.REQUEST_DURATION]
-    histograms, routes = _read_requests(cells, requests, workers, index.tables)
-    yield _histogram_family(schema.REQUEST_DURATION, histograms)
+    found = _read_requests(cells, requests, workers, index.tables)
+    yield _histogram_family(schema.REQUEST_DURATION, found.points)
     zones: list[tuple[Attributes, int]] = []
     first_bytes: list[tuple[Attributes, float]] = []
     sizes: list[tuple[Attributes, int]] = []
-    for name, route in routes.items():
+    for name, route in found.routes.items():
         label = (schema.ROUTE, name)
         zones.append(((label, ("zone", "satisfied")), route.satisfied))
         zones.append(((label, ("zone", "tolerating")), route.tolerating))
@@ -165,12 +175,12 @@ def _counters(merged: memoryview[int], every: list[Series], workers: Sequence[Wo
 
 
 def _queue(cells: MergedCells, every: list[Series]) -> Family:
-    histograms = [
-        (series.attributes, cells.head(series)[0], cells.observed(series))
+    points = [
+        make_point(series.attributes, cells.head(series)[0], cells.observed(series))
         for series in every
         if series.metric == schema.QUEUE_TIME
     ]
-    return _histogram_family(schema.QUEUE_TIME, histograms)
+    return _histogram_family(schema.QUEUE_TIME, points)
 
 
 def _active(workers: Sequence[Worker]) -> Family:

@@ -6,6 +6,7 @@ It is what every exporter is given. Nothing in it refers to files, workers' memo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -22,18 +23,41 @@ class NumberPoint(NamedTuple):
     value: int | float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False, slots=True)
 class HistogramPoint:
     """One histogram over the cells of `aggregate.histogram`.
 
-    `cells` are pairs of a cell's upper bound in integer nanoseconds and its count, ascending, without empty cells;
-    `sum` is in the unit of the family.
+    `uppers` are the cells' upper bounds in integer nanoseconds, ascending, `counts` what is in them, never 0; `sum` is
+    in the unit of the family. Two flat tuples, because the garbage collector would go through thousands of pairs.
     """
 
     attributes: Attributes
     count: int
     sum: float
-    cells: tuple[tuple[int, int], ...]
+    uppers: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    def __init__(self, attributes: Attributes, count: int, sum: float, cells: Iterable[tuple[int, int]]) -> None:  # noqa: A002
+        """`cells` are pairs of upper bound and count."""
+        self.attributes = attributes
+        self.count = count
+        self.sum = sum
+        self.uppers, self.counts = zip(*cells, strict=True) if cells else ((), ())
+
+    @classmethod
+    def from_counts(
+        cls, attributes: Attributes, total: float, uppers: tuple[int, ...], counts: tuple[int, ...]
+    ) -> HistogramPoint:
+        """Return the histogram with these cells; `total` is in the unit of the family."""
+        point = cls(attributes, sum(counts), total, ())
+        point.uppers = uppers
+        point.counts = counts
+        return point
+
+    @property
+    def cells(self) -> tuple[tuple[int, int], ...]:
+        """The pairs of upper bound and count."""
+        return tuple(zip(self.uppers, self.counts, strict=True))
 
 
 class ExplicitHistogramPoint(NamedTuple):

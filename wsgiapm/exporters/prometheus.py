@@ -9,7 +9,8 @@ Source: Prometheus, "Exposition formats", text format 0.0.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from itertools import accumulate
 from math import inf, isfinite, isnan
 from operator import itemgetter
@@ -39,7 +40,7 @@ def render(snapshot: Snapshot) -> bytes:
     labels = _Labels()
     target = Family("target.info", "", "Target metadata", "gauge", (NumberPoint(snapshot.resource, 1),))
     owners: dict[str, str] = {}
-    parts: list[str] = []
+    written = BytesIO()  # piece by piece: what is written at once is in memory three times, and new memory is slow
     for family in (target, *snapshot.families):
         if not family.points:
             continue
@@ -48,10 +49,11 @@ def render(snapshot: Snapshot) -> bytes:
         owner = next((owners[each] for each in series if each in owners), None)
         if owner is None:
             owners.update(dict.fromkeys(series, family.name))
-            parts.extend(_family(name, family, labels))
+            lines = _family(name, family, labels)
         else:
-            parts.append(f"# wsgiapm: {family.name!a} is left out: {owner!a} has its Prometheus name {name}\n")
-    return "".join(parts).encode("utf-8", "replace")
+            lines = iter([f"# wsgiapm: {family.name!a} is left out: {owner!a} has its Prometheus name {name}\n"])
+        written.writelines(line.encode("utf-8", "replace") for line in lines)
+    return written.getvalue()
 
 
 def _series_names(name: str, family: Family) -> tuple[str, ...]:
@@ -72,15 +74,11 @@ def _family(name: str, family: Family, labels: _Labels) -> Iterator[str]:
         bounds, counts = _buckets(point, family.bounds)
         if bounds not in places:
             places[bounds] = [f'le="{_number(bound)}"}} ' for bound in (*bounds, inf)]
-        yield _histogram(name, text, zip(places[bounds], counts, strict=True))
-        total = f"{{{text}}}" if text else ""
-        yield f"{name}_sum{total} {_number(point.sum)}\n{name}_count{total} {counts[-1]}\n"
-
-
-def _histogram(name: str, labels: str, buckets: Iterable[tuple[str, int]]) -> str:
-    """Return the lines of the buckets: what begins them all is written once, and put before each by joining."""
-    start = f"{name}_bucket{{{labels}," if labels else f"{name}_bucket{{"
-    return start.join(["", *[f"{bound}{count}\n" for bound, count in buckets]])
+        whole, each = (f"{{{text}}}", f"{{{text},") if text else ("", "{")
+        # What begins the line of every bucket is put before each by joining.
+        buckets = [f"{place}{count}\n" for place, count in zip(places[bounds], counts, strict=True)]
+        last = f"{buckets.pop()}{name}_sum{whole} {_number(point.sum)}\n{name}_count{whole} {counts[-1]}\n"
+        yield f"{name}_bucket{each}".join(("", *buckets, last))
 
 
 def _buckets(point: Point, bounds: tuple[float, ...]) -> tuple[tuple[float, ...], Sequence[int]]:
