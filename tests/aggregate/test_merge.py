@@ -33,7 +33,7 @@ from wsgiapm.aggregate import layout, schema
 from wsgiapm.aggregate.adoption import Left
 from wsgiapm.aggregate.catalogue import Catalogue
 from wsgiapm.aggregate.index_file import Identity
-from wsgiapm.aggregate.instance import alone
+from wsgiapm.aggregate.instance import alone, observe
 from wsgiapm.aggregate.merge import _add, _Image, _Plan, _sum_lanes, add_up, merge, take_snapshot
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.snapshot import NumberPoint
@@ -43,7 +43,7 @@ from wsgiapm.recorder import Recorder
 cells = st.lists(st.integers(0, 2**50), min_size=2, max_size=2)
 
 
-PLAN = _Plan(Catalogue(), 0, [layout.INTEGERS], [2**128 - 1])
+PLAN = _Plan(Catalogue(), bytes(16), 0, [layout.INTEGERS], [2**128 - 1])
 
 
 def image(values):
@@ -84,7 +84,7 @@ def test_a_damaged_segment_is_left_out_and_named(shared):
     directory = good.instance.directory
     assert directory is not None
 
-    assert add_up(good.instance.index, directory).damaged == [1]
+    assert add_up(good.instance.index, directory, good.instance.header.epoch).damaged == [1]
     assert by_route(merge(shared)) == {"/": 1}
     bad.cells[bad.instance.index.series[-1].head] = 2**63 - 1
     assert by_route(merge(shared)) == {"/": 2}
@@ -309,3 +309,39 @@ def test_a_live_process_is_told_from_a_dead_one(shared):
     assert family(alive, schema.ACTIVE_REQUESTS)[(schema.METHOD, "PUT"), (schema.SCHEME, "https")] == 1
     assert (in_flight(alive), aborted(alive)) == (1, {})
     assert (in_flight(dead), aborted(dead)) == (0, {"/slow": 1})
+
+
+def test_segments_of_another_epoch_are_left_out(shared):
+    """When only the index was lost, old counts must not appear under new names."""
+    old = [recorder_at(shared) for _ in range(3)]
+    for recorder in old:
+        record(recorder, "/old")
+        recorder.instance.close()
+    os.unlink(f"{shared}/index")
+    recorder = recorder_at(shared)
+    record(recorder, "/new")
+
+    directory = recorder.instance.directory
+    totals = add_up(recorder.instance.index, directory, recorder.instance.header.epoch)
+
+    assert by_route(merge(shared)) == {"/new": 1}
+    assert len(totals.damaged) == 2
+    recorder.instance.close()
+
+
+def test_a_truncated_segment_is_damaged_and_set_aside(shared):
+    """Its counts are gone, and that must be seen; the next process begins a new file in its place."""
+    recorder = recorder_at(shared)
+    record(recorder)
+    instance = observe(shared)
+    recorder.instance.close()
+    os.truncate(f"{shared}/segment-0", 4000)
+
+    assert add_up(instance.index, instance.directory, instance.header.epoch).damaged == [0]
+    instance.close()
+    recorder = recorder_at(shared)
+    record(recorder)
+
+    assert by_route(merge(shared)) == {"/": 1}
+    assert os.path.getsize(f"{shared}/damaged-0") == 4000
+    recorder.instance.close()

@@ -11,6 +11,9 @@ The directory (mode 0700, one owner) is one instance of one app. It holds::
     locks        an empty file whose bytes are locked with POSIX record locks; opened once per process, never closed
     segment-N    the counters of one living process (N = 0, 1, ...), or what a dead one left
     journal-N    events of the same process, made at its first event
+    black-box-N  what the interpreter wrote when the process died of a signal, as text
+    damaged-N    a file that was no segment of this instance, set aside (N below 3)
+    index.new    the index while it is being made
 
 Locks (byte offsets in ``locks``)::
 
@@ -207,6 +210,16 @@ def segment_name(number: int) -> str:
 def journal_name(number: int) -> str:
     """Return the file name of the journal that belongs to a segment."""
     return f"journal-{number}"
+
+
+def segment_start(epoch: bytes, number: int) -> bytes:
+    """Return the first words of a segment that is whole."""
+    return SEGMENT_START.pack(SEGMENT_MAGIC, VERSION, epoch, number)
+
+
+def is_segment_size(size: int) -> bool:
+    """Tell whether a segment can have so many bytes; one that has none yet is just being made."""
+    return not size or (size > CELLS_OFFSET and (size - CELLS_OFFSET) % CHUNK_BYTES == 0)
 
 
 def segment_size(chunks: int) -> int:

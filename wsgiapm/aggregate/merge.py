@@ -71,12 +71,13 @@ class _Plan(NamedTuple):
     """What of the catalogue every segment is read by: the kinds of its chunks, and which cells count transactions."""
 
     catalogue: Catalogue
+    epoch: bytes
     offset: int
     kinds: list[int]
     transactions: list[int]
 
 
-def _make_plan(catalogue: Catalogue) -> _Plan:
+def _make_plan(catalogue: Catalogue, epoch: bytes) -> _Plan:
     offset = catalogue.offset
     kinds = catalogue.chunks[:]  # another thread may be adding to them
     # Of the cells handed out, nearly all count transactions; those handed out later are left for the next time.
@@ -90,7 +91,7 @@ def _make_plan(catalogue: Catalogue) -> _Plan:
                 cells = catalogue.tables[number]
                 for first, size, position in compress(zip(cells.first, cells.sizes, blocks, strict=True), blocks):
                     _clear(mask, (position + first - layout.FIRST_CELL) * layout.WORD, size * layout.WORD)
-    return _Plan(catalogue, offset, kinds, list(read_chunks(memoryview(mask), kinds)))
+    return _Plan(catalogue, epoch, offset, kinds, list(read_chunks(memoryview(mask), kinds)))
 
 
 def _clear(mask: bytearray, start: int, size: int) -> None:
@@ -109,9 +110,11 @@ def _sum_lanes(number: int) -> int:
 
 
 def _read_image(plan: _Plan, number: int, read: Callable[[int, int], bytes], *, live: bool) -> _Image | None:
-    """Read a whole segment; None when a cell is impossible."""
+    """Read a whole segment; None when it is of another instance, or a cell is impossible."""
     size = layout.segment_size(len(plan.kinds))
     data = read(size, 0).ljust(size, b"\0")
+    if data[: layout.SEGMENT_START.size] != layout.segment_start(plan.epoch, number) and any(data[: layout.PAGE]):
+        return None
     if not cells_are_possible(data, layout.CELLS_OFFSET, plan.kinds):
         return None
     words = memoryview(data).cast("Q")
@@ -130,6 +133,8 @@ def _is_live(directory: SharedDirectory, number: int, header: memoryview[int]) -
 def _read_file(plan: _Plan, directory: SharedDirectory, number: int) -> _Image | None:
     file = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
     try:
+        if not layout.is_segment_size(file.size):
+            return None
         for _ in range(_READS_AT_MOST):
             header = memoryview(file.read(layout.PAGE, 0).ljust(layout.PAGE, b"\0")).cast("Q")
             settlements = header[layout.SETTLEMENTS]
@@ -178,10 +183,10 @@ def _add_image(plan: _Plan, image: _Image, sums: list[int]) -> Worker:
     return Worker(image.number, image.live, header, image.running, left.aborted, left.ended, _sum_lanes(finished))
 
 
-def add_up(index: Index, directory: SharedDirectory) -> Totals:
-    """Return the sum of all segments of a directory. Raises OSError when it cannot be read."""
+def add_up(index: Index, directory: SharedDirectory, epoch: bytes) -> Totals:
+    """Return the sum of all segments of a directory that are of this epoch. Raises OSError when it cannot be read."""
     for _ in range(_READS_AT_MOST):
-        plan = _make_plan(index)
+        plan = _make_plan(index, epoch)
         totals = _add(plan, _images(plan, directory))
         # Only who knows all series that were counted in can tell what a dead process left, and where its adopter put it.
         if index.refresh() and index.offset == plan.offset:
@@ -195,7 +200,7 @@ def add_up_alone(instance: Instance) -> Totals:
     def read(size: int, offset: int) -> bytes:
         return bytes(instance.segment.cells.cast("B")[offset : offset + size])
 
-    plan = _make_plan(instance.index)
+    plan = _make_plan(instance.index, instance.header.epoch)
     return _add(plan, [(0, _read_image(plan, 0, read, live=True))])
 
 
@@ -203,7 +208,8 @@ def take_snapshot(instance: Instance, resource: Resource) -> Snapshot:
     """Return the merged truth as the process with this instance sees it."""
     index, header = instance.index, instance.header
     index.refresh()
-    totals = add_up_alone(instance) if instance.directory is None else add_up(index, instance.directory)
+    directory = instance.directory
+    totals = add_up_alone(instance) if directory is None else add_up(index, directory, header.epoch)
     families = project(index, totals.cells, totals.workers)
     return Snapshot(resource.attributes(header), header.created, clock.time_ns(), families)
 

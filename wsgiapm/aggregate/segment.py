@@ -22,6 +22,8 @@ from wsgiapm.errors import SharedDirectoryError
 # A word of 64 bits. Where `unsigned long` has as many, CPython converts it to and from an int with fewer instructions.
 _WORD_FORMAT: Literal["L", "Q"] = "L" if struct.calcsize("L") == layout.WORD else "Q"
 
+_DAMAGED_AT_MOST = 3
+
 # From 3.13 on a mapping need not keep a descriptor of its own.
 _NO_DESCRIPTOR: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
@@ -134,7 +136,7 @@ class Segment:
         cells[layout.SETTLEMENTS] += 2
         for word in (layout.TIMED_OUT, layout.RESIDENT_MEMORY, layout.THREADS, layout.OPEN_FILES, layout.LAST_HARVEST):
             cells[word] = 0
-        start = layout.SEGMENT_START.pack(layout.SEGMENT_MAGIC, layout.VERSION, epoch, self.number)
+        start = layout.segment_start(epoch, self.number)
         words = memoryview(start).cast("Q")
         for i in reversed(range(len(words))):
             cells[i] = words[i]
@@ -147,7 +149,7 @@ class Segment:
         start = self.cells[: layout.SEGMENT_START.size // layout.WORD].tobytes()
         if not any(start[: layout.WORD]):
             return not self.cells[layout.BEGUN]
-        return start == layout.SEGMENT_START.pack(layout.SEGMENT_MAGIC, layout.VERSION, epoch, self.number)
+        return start == layout.segment_start(epoch, self.number)
 
 
 def cells_are_possible(data: bytes, offset: int, kinds: Sequence[int]) -> bool:
@@ -202,15 +204,33 @@ def take_segment(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int],
 
 
 def _map(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int], number: int) -> Segment | None:
+    if not _has_possible_size(directory, number):
+        _set_aside(directory, number)
     segment = _open(directory, len(kinds), number)
     if owner_lives(segment.cells):
         segment.close()
         return None
     if not segment.belongs_to(epoch, kinds):
         segment.close()
-        directory.rename(layout.segment_name(number), f"damaged-{number}")
+        _set_aside(directory, number)
         segment = _open(directory, len(kinds), number)
     return segment
+
+
+def _has_possible_size(directory: SharedDirectory, number: int) -> bool:
+    try:
+        file = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        return layout.is_segment_size(file.size)
+    finally:
+        file.close()
+
+
+def _set_aside(directory: SharedDirectory, number: int) -> None:
+    # A few are enough to look at; damage that goes on must not fill the file system.
+    directory.rename(layout.segment_name(number), f"damaged-{number % _DAMAGED_AT_MOST}")
 
 
 def _open(directory: SharedDirectory, chunks: int, number: int) -> Segment:

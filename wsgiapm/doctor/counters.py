@@ -38,7 +38,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
         directory = instance.directory
         if directory is None:
             return
-        totals = add_up(instance.index, directory)
+        totals = add_up(instance.index, directory, instance.header.epoch)
     except SharedDirectoryError as error:
         yield Finding("directory-unusable", "error", str(error), "see the message; then restart the app")
         return
