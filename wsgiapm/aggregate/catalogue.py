@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import NamedTuple
+from collections.abc import Callable
+from copy import copy
+from typing import ClassVar
 from zlib import crc32
 
 from wsgiapm.aggregate import layout
@@ -39,23 +41,21 @@ class Series:
         return self.blocks.setdefault(table_number, [0] * BLOCKS)
 
 
-class _Progress(NamedTuple):
+class _Progress:
     """How far the replay is: bytes, and how many of each have been seen; next free address and end of its chunk."""
 
-    offset: int = 0
-    series: int = 0
-    names: int = 0
-    tables: int = 0
-    chunks: int = 0
-    integers: tuple[int, int] = (0, 0)
-    floats: tuple[int, int] = (0, 0)
+    __slots__ = ("chunks", "floats", "integers", "names", "offset", "series", "tables")
+
+    def __init__(self) -> None:
+        self.offset = self.series = self.names = self.tables = self.chunks = 0
+        self.integers = self.floats = (0, 0)
 
 
 class Catalogue:
     """Everything the index says. Other threads may read it while records are replayed: it only ever grows.
 
-    An exception that a signal handler raises in the middle does no harm: a record is done when `_progress` says so, and
-    replaying it once more changes nothing.
+    An exception that a signal handler raises in the middle does no harm: records are done when `_progress` says so, and
+    replaying them once more changes nothing.
     """
 
     def __init__(self) -> None:
@@ -80,73 +80,78 @@ class Catalogue:
 
     def replay(self, data: bytes) -> None:
         """Take in complete records that follow what has been replayed; anything else sets `damaged`."""
-        position = 0
-        while position < len(data) and not self.damaged:
-            body, position = _cut(data, position)
-            try:
-                done = self._replay(body)
-            except (IndexError, TypeError, ValueError, struct.error):  # no record, or one that makes no sense here
-                self.damaged = True
-            else:
-                self._progress = done._replace(offset=self.offset + layout.RECORD.size + len(body))
+        done = copy(self._progress)
+        position, size, first = 0, len(data), done.offset
+        replays = self._replays
+        unpack = layout.RECORD.unpack_from
+        try:
+            while position < size and not self.damaged:
+                length, checksum = unpack(data, position)
+                start = position + layout.RECORD.size
+                body = data[start : start + length]
+                if len(body) != length or crc32(body) != checksum:
+                    self.damaged = True
+                    break
+                replay = replays.get(body[0])
+                if replay is not None:  # else of a later version, and no concern of ours
+                    replay(self, done, body)
+                position = start + length
+                done.offset = first + position
+        except (IndexError, TypeError, ValueError, struct.error):  # no record, or one that makes no sense here
+            self.damaged = True
+        self._progress = done
 
-    def _replay(self, body: bytes) -> _Progress:
-        done = self._progress
-        kind = body[0]
-        if kind == layout.BLOCK_RECORD:
-            return self._replay_block(body)
-        if kind == layout.SERIES_RECORD:
-            return self._replay_series(body)
-        if kind == layout.NAME_RECORD:
-            name = body[1:].decode(errors="replace")
-            _put(self.names, done.names, name)
-            self.name_numbers[name] = done.names
-            return done._replace(names=done.names + 1)
-        if kind == layout.CHUNK_RECORD:
-            start = done.chunks * CHUNK_CELLS
-            _put(self.chunks, done.chunks, body[1])
-            done = done._replace(chunks=done.chunks + 1)
-            return _set_free(done, body[1], (start, start + CHUNK_CELLS))
-        if kind == layout.TABLE_RECORD:
-            _put(self.tables, done.tables, table(layout.TABLE.unpack(body)[1]))
-            return done._replace(tables=done.tables + 1)
-        return done  # of a later version, and no concern of ours
+    def _replay_name(self, done: _Progress, body: bytes) -> None:
+        name = body[1:].decode(errors="replace")
+        _put(self.names, done.names, name)
+        self.name_numbers[name] = done.names
+        done.names += 1
 
-    def _replay_block(self, body: bytes) -> _Progress:
+    def _replay_chunk(self, done: _Progress, body: bytes) -> None:
+        kind, start = body[1], done.chunks * CHUNK_CELLS
+        _put(self.chunks, done.chunks, kind)
+        done.chunks += 1
+        if kind == layout.FLOATS:
+            done.floats = (start, start + CHUNK_CELLS)
+        else:
+            done.integers = (start, start + CHUNK_CELLS)
+
+    def _replay_table(self, done: _Progress, body: bytes) -> None:
+        _put(self.tables, done.tables, table(layout.TABLE.unpack(body)[1]))
+        done.tables += 1
+
+    def _replay_block(self, done: _Progress, body: bytes) -> None:
         _, octave, table_number, series, address = layout.BLOCK.unpack(body)
         cells = self.tables[table_number]
         self.series[series].blocks_of(table_number)[octave] = FIRST_CELL + address - cells.first[octave]
-        return self._use(layout.INTEGERS, address + cells.sizes[octave])
+        done.integers = _use(done.integers, address + cells.sizes[octave])
 
-    def _replay_series(self, body: bytes) -> _Progress:
+    def _replay_series(self, done: _Progress, body: bytes) -> None:
         _, kind, head_cells, address = layout.SERIES.unpack_from(body)
-        metric, attributes = json.loads(body[layout.SERIES.size :])
+        metric, attributes = json.loads(str(body[layout.SERIES.size :], "utf-8"))
         key = (metric, tuple(sorted(attributes.items())))
-        done = self._use(layout.FLOATS if kind == layout.GAUGE else layout.INTEGERS, address + head_cells)
         series = Series(done.series, kind, head_cells, FIRST_CELL + address, key)
         _put(self.series, done.series, series)
         self.by_key.setdefault(key, self.series[done.series])
-        return done._replace(series=done.series + 1)
+        if kind == layout.GAUGE:
+            done.floats = _use(done.floats, address + head_cells)
+        else:
+            done.integers = _use(done.integers, address + head_cells)
+        done.series += 1
 
-    def _use(self, kind: int, end: int) -> _Progress:
-        free, chunk_end = self.free(kind)
-        return _set_free(self._progress, kind, (end, chunk_end)) if free < end <= chunk_end else self._progress
+    _replays: ClassVar[dict[int, Callable[[Catalogue, _Progress, bytes], None]]] = {
+        layout.CHUNK_RECORD: _replay_chunk,
+        layout.TABLE_RECORD: _replay_table,
+        layout.SERIES_RECORD: _replay_series,
+        layout.BLOCK_RECORD: _replay_block,
+        layout.NAME_RECORD: _replay_name,
+    }
 
 
-def _set_free(done: _Progress, kind: int, free: tuple[int, int]) -> _Progress:
-    return done._replace(floats=free) if kind == layout.FLOATS else done._replace(integers=free)
+def _use(free: tuple[int, int], end: int) -> tuple[int, int]:
+    return (end, free[1]) if free[0] < end <= free[1] else free
 
 
 def _put(target: list, number: int, value: object) -> None:  # type: ignore[type-arg]
     if len(target) == number:
         target.append(value)
-
-
-def _cut(data: bytes, position: int) -> tuple[bytes, int]:
-    """Return the body of the record at `position`, empty if it is none, and where the next one begins."""
-    start = position + layout.RECORD.size
-    if start > len(data):
-        return b"", start
-    length, checksum = layout.RECORD.unpack_from(data, position)
-    body = data[start : start + length]
-    return (body, start + length) if len(body) == length and crc32(body) == checksum else (b"", start)

@@ -143,20 +143,25 @@ def _requests(index: Catalogue, cells: MergedCells, every: list[Series], workers
     requests = [s for s in every if s.metric == schema.REQUEST_DURATION]
     found = _read_requests(cells, requests, workers, index.tables)
     yield _histogram_family(schema.REQUEST_DURATION, found.points)
-    zones: list[tuple[Attributes, int]] = []
-    first_bytes: list[tuple[Attributes, float]] = []
-    sizes: list[tuple[Attributes, int]] = []
+    zones: list[NumberPoint] = []
+    first_bytes: list[NumberPoint] = []
+    sizes: list[NumberPoint] = []
     for name, route in found.routes.items():
         label = (schema.ROUTE, name)
-        zones.append(((label, ("zone", "satisfied")), route.satisfied))
-        zones.append(((label, ("zone", "tolerating")), route.tolerating))
-        zones.append(((label, ("zone", "frustrated")), route.frustrated))
-        first_bytes.append(((label,), route.first_byte / _SECOND))
-        sizes.append(((label,), route.size))
-    yield _sum_family(schema.APDEX_REQUESTS, "{request}", "Requests by Apdex zone.", zones)
+        if route.satisfied:
+            zones.append(NumberPoint((label, ("zone", "satisfied")), route.satisfied))
+        if route.tolerating:
+            zones.append(NumberPoint((label, ("zone", "tolerating")), route.tolerating))
+        if route.frustrated:
+            zones.append(NumberPoint((label, ("zone", "frustrated")), route.frustrated))
+        if route.first_byte:
+            first_bytes.append(NumberPoint((label,), route.first_byte / _SECOND))
+        if route.size:
+            sizes.append(NumberPoint((label,), route.size))
+    yield Family(schema.APDEX_REQUESTS, "{request}", "Requests by Apdex zone.", "sum", tuple(zones))
     description = "Time from the call to the first byte of the response, summed over the requests."
-    yield _sum_family(schema.FIRST_BYTE_TIME, "s", description, first_bytes)
-    yield _sum_family(schema.RESPONSE_SIZE, "By", "Bytes of response bodies as the app gave them.", sizes)
+    yield Family(schema.FIRST_BYTE_TIME, "s", description, "sum", tuple(first_bytes))
+    yield Family(schema.RESPONSE_SIZE, "By", "Bytes of response bodies as the app gave them.", "sum", tuple(sizes))
 
 
 def _counters(merged: memoryview[int], every: list[Series], workers: Sequence[Worker]) -> Iterator[Family]:
