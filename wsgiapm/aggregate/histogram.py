@@ -83,31 +83,36 @@ def table(apdex_t: int) -> Table:
 BLOCKS = len(_OCTAVE_BOUNDS) + 1
 
 
-class _Places(dict[int, int]):
+class ClassicBuckets(dict[int, int]):
     """Which classic bucket a cell is in, by its upper bound, looked up when first asked for."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
+        """`bounds` are in seconds, ascending, all from the table."""
         super().__init__()
         self._uppers = [nanoseconds(bound) for bound in bounds]
 
     def __missing__(self, upper: int) -> int:
+        """Look it up."""
         place = bisect_left(self._uppers, upper)
         if len(self) < _PLACES_AT_MOST:
             self[upper] = place
         return place
 
+    def cumulate(self, cells: Cells) -> list[int]:
+        """Return the cumulative counts for all bounds, then for +Inf."""
+        counts = [0] * (len(self._uppers) + 1)
+        for upper, count in cells:
+            counts[self[upper]] += count
+        return list(accumulate(counts))
+
 
 _PLACES_AT_MOST = 1000
-_places = lru_cache(maxsize=64)(_Places)
+classic_buckets = lru_cache(maxsize=64)(ClassicBuckets)
 
 
 def classic(cells: Cells, bounds: Sequence[float]) -> list[int]:
     """Return the cumulative counts for `bounds` (seconds, all from the table), then for +Inf."""
-    places = _places(tuple(bounds))
-    counts = [0] * (len(bounds) + 1)
-    for upper, count in cells:
-        counts[places[upper]] += count
-    return list(accumulate(counts))
+    return classic_buckets(tuple(bounds)).cumulate(cells)
 
 
 class Exponential(NamedTuple):

@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshot to Prometheus text: classic histograms, names by the OpenTelemetry rule, the resource as `target_info`.
 
-What repeats is written once: the text of a label value, the order of a label set, what all buckets of a point begin
-with, and the bounds of the buckets.
+What repeats is written once: the text of a label, what all buckets of a point begin with, and their bounds.
 
 Source: Prometheus, "Exposition formats", text format 0.0.4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from itertools import accumulate
 from math import inf, isfinite, isnan
 from operator import itemgetter
 
-from wsgiapm.aggregate.histogram import classic
+from wsgiapm.aggregate.histogram import classic_buckets
 from wsgiapm.aggregate.snapshot import (
     Attributes,
     ExplicitHistogramPoint,
@@ -84,7 +83,7 @@ def _family(name: str, family: Family, labels: _Labels) -> Iterator[str]:
 def _buckets(point: Point, bounds: tuple[float, ...]) -> tuple[tuple[float, ...], Sequence[int]]:
     """Return the bounds of a histogram point and its cumulative counts, the last of them for +Inf."""
     if isinstance(point, HistogramPoint):
-        return bounds, classic(point.cells, bounds)
+        return bounds, classic_buckets(bounds).cumulate(zip(point.uppers, point.counts, strict=True))
     assert isinstance(point, ExplicitHistogramPoint)
     return point.bounds, tuple(accumulate(point.counts))
 
@@ -97,39 +96,39 @@ def _number(value: float) -> str:
     return "+Inf" if value > 0 else "-Inf"
 
 
-class _Labels:
-    """Writes label sets, remembering the text of every value and the order of every set of names."""
+class _Labels(dict[tuple[str, str | int], str]):
+    """The text of every label, written when first asked for, and of label sets.
+
+    As long as labels sort as the attributes they are made from, a set is the texts of its attributes one after another.
+    """
 
     def __init__(self) -> None:
-        self._orders: dict[tuple[str, ...], Callable[..., str]] = {}
-        self._values = _Values()
+        super().__init__()
+        self._names: list[str] = []
+        self._in_order = True
 
-    def text(self, attributes: Attributes) -> str:
-        """Return `name="value",…`, or an empty text when there are no attributes."""
-        if not attributes:
-            return ""
-        names, values = zip(*attributes, strict=True)
-        order = self._orders.get(names)
-        if order is None:
-            order = self._orders[names] = _order(names)
-        return order(*map(self._values.__getitem__, values))
-
-
-class _Values(dict[str | int, str]):
-    """The text of a label value, written when first asked for."""
-
-    def __missing__(self, value: str | int) -> str:
-        text = str(value).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-        self[value] = text
+    def __missing__(self, attribute: tuple[str, str | int]) -> str:
+        name, value = attribute
+        if name not in self._names:
+            self._names = sorted([*self._names, name])
+            labels = [label_name(each) for each in self._names]
+            self._in_order = labels == sorted(set(labels))
+        self[attribute] = text = f'{label_name(name)}="{_escape(value)}"'
         return text
 
+    def text(self, attributes: Attributes) -> str:
+        """Return `name="value",…`, sorted by label, or an empty text when there are no attributes.
 
-def _order(names: Sequence[str]) -> Callable[..., str]:
-    """Return what writes the values of attributes called `names` as labels, sorted by label.
+        The values of attributes whose label is the same are joined by semicolons, as the specification has it.
+        """
+        text = ",".join([self[attribute] for attribute in attributes])
+        if self._in_order:
+            return text
+        values: dict[str, list[str]] = {}
+        for name, value in attributes:
+            values.setdefault(label_name(name), []).append(_escape(value))
+        return ",".join([f'{label}="{";".join(values[label])}"' for label in sorted(values)])
 
-    The values of attributes whose label is the same are joined by semicolons, as the specification has it.
-    """
-    places: dict[str, list[str]] = {}
-    for number, name in enumerate(names):
-        places.setdefault(label_name(name), []).append(f"{{{number}}}")
-    return ",".join([f'{label}="{";".join(places[label])}"' for label in sorted(places)]).format
+
+def _escape(value: str | int) -> str:
+    return str(value).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
