@@ -29,6 +29,7 @@ from wsgiapm.exporters.events import encode_events
 from wsgiapm.exporters.otlp import encode_metrics
 from wsgiapm.last_words import Coroner, FindStatus
 from wsgiapm.otlp import LOGS_PATH, METRICS_PATH
+from wsgiapm.pace import giving_way
 from wsgiapm.uploader import Uploader
 
 _FIRST_AFTER = 1.0
@@ -204,11 +205,11 @@ class Harvester:
             self._uploader = make_uploader(self._settings)
         if self._uploader is None or not self._uploader.ready() or self._keeper.is_silent():
             return False
-        snapshot = take_snapshot(self._instance, self._resource)
+        snapshot = take_snapshot(self._instance, self._resource, giving_way)
         self._saw_requests = self._saw_requests or has_requests(snapshot)
         if self._uploaded_empty and not self._saw_requests:
             return True
-        outcome = self._uploader.send(METRICS_PATH, encode_metrics(snapshot))
+        outcome = self._uploader.send(METRICS_PATH, encode_metrics(snapshot, giving_way))
         delivered = outcome.kind in ("delivered", "partial")
         self._uploaded_empty = delivered
         if delivered:

@@ -27,6 +27,7 @@ from wsgiapm.aggregate.segment import cells_are_possible, read_chunks
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.aggregate.snapshot import Snapshot
 from wsgiapm.errors import SharedDirectoryError
+from wsgiapm.pace import Pace, at_once
 
 _ALL_BITS = (1 << layout.CHUNK_BYTES * 8) - 1
 _LANES = 2**64 - 1
@@ -150,8 +151,8 @@ def _read_file(plan: _Plan, directory: SharedDirectory, number: int) -> _Image |
         file.close()
 
 
-def _images(plan: _Plan, directory: SharedDirectory) -> Iterator[tuple[int, _Image | None]]:
-    for number in directory.segments():
+def _images(plan: _Plan, directory: SharedDirectory, pace: Pace) -> Iterator[tuple[int, _Image | None]]:
+    for number in pace(directory.segments()):
         try:
             yield number, _read_file(plan, directory, number)
         except (OSError, SharedDirectoryError):  # noqa: PERF203
@@ -183,11 +184,11 @@ def _add_image(plan: _Plan, image: _Image, sums: list[int]) -> Worker:
     return Worker(image.number, image.live, header, image.running, left.aborted, left.ended, _sum_lanes(finished))
 
 
-def add_up(index: Index, directory: SharedDirectory, epoch: bytes) -> Totals:
+def add_up(index: Index, directory: SharedDirectory, epoch: bytes, pace: Pace = at_once) -> Totals:
     """Return the sum of all segments of a directory that are of this epoch. Raises OSError when it cannot be read."""
     for _ in range(_READS_AT_MOST):
         plan = _make_plan(index, epoch)
-        totals = _add(plan, _images(plan, directory))
+        totals = _add(plan, _images(plan, directory, pace))
         # Only who knows all series that were counted in can tell what a dead process left, and where its adopter put it.
         if index.refresh() and index.offset == plan.offset:
             break
@@ -204,13 +205,13 @@ def add_up_alone(instance: Instance) -> Totals:
     return _add(plan, [(0, _read_image(plan, 0, read, live=True))])
 
 
-def take_snapshot(instance: Instance, resource: Resource) -> Snapshot:
+def take_snapshot(instance: Instance, resource: Resource, pace: Pace = at_once) -> Snapshot:
     """Return the merged truth as the process with this instance sees it."""
     index, header = instance.index, instance.header
     index.refresh()
     directory = instance.directory
-    totals = add_up_alone(instance) if directory is None else add_up(index, directory, header.epoch)
-    families = project(index, totals.cells, totals.workers)
+    totals = add_up_alone(instance) if directory is None else add_up(index, directory, header.epoch, pace)
+    families = project(index, totals.cells, totals.workers, pace)
     return Snapshot(resource.attributes(header), header.created, clock.time_ns(), families)
 
 

@@ -20,6 +20,7 @@ from wsgiapm.aggregate.in_flight import Row
 from wsgiapm.aggregate.layout import FIRST_CELL
 from wsgiapm.aggregate.observations import MergedCells, Observed, make_point
 from wsgiapm.aggregate.snapshot import Attributes, Family, HistogramPoint, NumberPoint
+from wsgiapm.pace import Pace, at_once
 
 _SECOND = 1_000_000_000
 _UNKNOWN_METRIC = schema.Metric("1", layout.COUNTER, 1, "A counter of a later version.")
@@ -101,7 +102,7 @@ class _Requests:
 
 
 def _read_requests(
-    cells: MergedCells, requests: list[Series], workers: Sequence[Worker], tables: Sequence[Table]
+    cells: MergedCells, requests: Iterable[Series], workers: Sequence[Worker], tables: Sequence[Table]
 ) -> _Requests:
     found = _Requests()
     ended = _read_ended(workers, tables)
@@ -139,8 +140,10 @@ def _histogram_family(name: str, points: Iterable[HistogramPoint | None]) -> Fam
     return Family(name, definition.unit, definition.description, "histogram", shown, definition.bounds)
 
 
-def _requests(index: Catalogue, cells: MergedCells, every: list[Series], workers: Sequence[Worker]) -> Iterator[Family]:
-    requests = [s for s in every if s.metric == schema.REQUEST_DURATION]
+def _requests(
+    index: Catalogue, cells: MergedCells, every: list[Series], workers: Sequence[Worker], pace: Pace
+) -> Iterator[Family]:
+    requests = pace([s for s in every if s.metric == schema.REQUEST_DURATION])
     found = _read_requests(cells, requests, workers, index.tables)
     yield _histogram_family(schema.REQUEST_DURATION, found.points)
     zones: list[NumberPoint] = []
@@ -221,7 +224,9 @@ def _workers(workers: Sequence[Worker]) -> Iterator[Family]:
     yield Family(schema.WORKER_MEMORY, "By", "Resident memory of a worker.", "gauge", memory)
 
 
-def project(index: Catalogue, merged: memoryview[int], workers: Sequence[Worker]) -> tuple[Family, ...]:
+def project(
+    index: Catalogue, merged: memoryview[int], workers: Sequence[Worker], pace: Pace = at_once
+) -> tuple[Family, ...]:
     """Return all metric families of an instance; `merged` are the merged cells from chunk 0 on."""
     end = FIRST_CELL + len(merged)
     every = [s for s in index.series[:] if s.head + s.head_cells <= end]
@@ -229,7 +234,7 @@ def project(index: Catalogue, merged: memoryview[int], workers: Sequence[Worker]
     thresholds = index.tables[-1:]
     threshold = tuple(NumberPoint((), t.apdex_t / _SECOND) for t in thresholds)
     return (
-        *_requests(index, cells, every, workers),
+        *_requests(index, cells, every, workers, pace),
         _queue(cells, every),
         _active(workers),
         *_counters(merged, every, workers),

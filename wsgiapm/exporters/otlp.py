@@ -9,6 +9,7 @@ from operator import add
 from wsgiapm import otlp
 from wsgiapm.aggregate.histogram import Cells, Exponential, exponential
 from wsgiapm.aggregate.snapshot import ExplicitHistogramPoint, Family, HistogramPoint, NumberPoint, Snapshot
+from wsgiapm.pace import Pace, at_once
 from wsgiapm.version import VERSION
 
 SCOPE = "wsgiapm"
@@ -18,12 +19,12 @@ ZERO_THRESHOLD = 2.0**-20
 """Seconds. Durations up to this are in zero_count; it is the first bound of the cell table."""
 
 
-def encode_metrics(snapshot: Snapshot) -> bytes:
+def encode_metrics(snapshot: Snapshot, pace: Pace = at_once) -> bytes:
     """Return the protobuf body of a POST to /v1/metrics.
 
     A family without points is left out. Every sum and histogram point starts at the snapshot's start time.
     """
-    metrics = [metric for family in snapshot.families for metric in _metrics(family, snapshot)]
+    metrics = [metric for family in snapshot.families for metric in _metrics(family, snapshot, pace)]
     return otlp.metrics_request(snapshot.resource, SCOPE, VERSION, metrics)
 
 
@@ -42,10 +43,10 @@ def fitted(cells: Cells, max_buckets: int = MAX_BUCKETS) -> Exponential:
     return Exponential(scale, zero_count, offset, counts)
 
 
-def _metrics(family: Family, snapshot: Snapshot) -> Iterator[bytes]:
+def _metrics(family: Family, snapshot: Snapshot, pace: Pace) -> Iterator[bytes]:
     times = otlp.span_of_time(snapshot.start_time_unix_nano, snapshot.time_unix_nano)
     numbers = [point for point in family.points if isinstance(point, NumberPoint)]
-    exponentials = [_exponential(point, times) for point in family.points if isinstance(point, HistogramPoint)]
+    exponentials = [_exponential(point, times) for point in pace(family.points) if isinstance(point, HistogramPoint)]
     explicits = [_explicit(point, times) for point in family.points if isinstance(point, ExplicitHistogramPoint)]
     if numbers and family.kind == "gauge":
         now = otlp.span_of_time(0, snapshot.time_unix_nano)

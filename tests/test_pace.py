@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pace of long computations beside an event loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsgiapm import pace
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_nothing_is_lost_or_moved_at_any_pace():
+    """Both ways give the same items in the same order."""
+    assert list(pace.at_once(range(1000))) == list(pace.giving_way(range(1000))) == list(range(1000))
+
+
+def test_other_threads_get_their_turn_every_half_millisecond(monkeypatch: pytest.MonkeyPatch):
+    """However long an item takes, after half a millisecond of work in all the others run."""
+    now = 0
+    pauses: list[int] = []
+    monkeypatch.setattr(pace.clock, "monotonic_ns", lambda: now)
+    monkeypatch.setattr(pace.native, "sleep", lambda _seconds: pauses.append(now))
+
+    for _item in pace.giving_way(range(20)):
+        now += 100_000
+
+    assert pauses == [600_000, 1_200_000, 1_800_000]

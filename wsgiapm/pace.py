@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pace of long computations in a process that serves requests meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
+
+from wsgiapm import clock, native
+
+_Item = TypeVar("_Item")
+_STRETCH_NS = 500_000
+# A sleep of no time would have the GIL back before anybody has woken up.
+_MOMENT = 0.0001
+
+
+class Pace(Protocol):
+    """How a computation goes through its items."""
+
+    def __call__(self, items: Iterable[_Item]) -> Iterable[_Item]:
+        """Return the items, one after the other."""
+
+
+def at_once(items: Iterable[_Item]) -> Iterable[_Item]:
+    """Go through items as fast as can be."""
+    return items
+
+
+def giving_way(items: Iterable[_Item]) -> Iterator[_Item]:
+    """Go through items, and let other threads run every half a millisecond.
+
+    A thread that wants the GIL gets it only after 5 ms (sys.getswitchinterval), each time anew: an event loop would be
+    held up for as long at every one of its system calls.
+    """
+    due = clock.monotonic_ns() + _STRETCH_NS
+    for item in items:
+        yield item
+        if clock.monotonic_ns() > due:
+            native.sleep(_MOMENT)
+            due = clock.monotonic_ns() + _STRETCH_NS
