@@ -82,7 +82,9 @@ def _examine_drops(instance: Instance, totals: Totals) -> Iterator[Finding]:
         attributes = dict(series.attributes)
         if attributes["what"] == "event":
             message = f"{totals.cells[position]} events were not kept ({attributes['reason']})"
-            yield Finding("dropped-events", "warning", message, "see why uploads do not arrive; the counters are complete")
+            yield Finding(
+                "dropped-events", "warning", message, "see why uploads do not arrive; the counters are complete"
+            )
             continue
         message = (
             f"{_requests_under_other(instance)} requests are counted under (other): no room for another series "
