@@ -163,6 +163,26 @@ def test_what_is_counted_after_the_move_is_in_the_new_file(path: str) -> None:
     recorder.instance.close()
 
 
+def test_a_number_that_is_taken_meanwhile_is_no_obstacle(path: str) -> None:
+    """Who comes back later counts under the next free number, and nothing is left out."""
+    first, second = recorder_at(path), recorder_at(path)
+    for recorder in (first, second):
+        record(recorder, "/before")
+    shutil.rmtree(path)
+    assert restore(first.instance)
+    late = recorder_at(path)
+    record(late, "/late")
+
+    assert restore(second.instance)
+    record(second, "/after")
+
+    assert (first.instance.segment.number, late.instance.segment.number, second.instance.segment.number) == (0, 1, 2)
+    assert finished(path) == 4
+    assert sorted(os.listdir(path)) == ["index", "locks", "segment-0", "segment-1", "segment-2"]
+    for recorder in (first, second, late):
+        recorder.instance.close()
+
+
 def test_series_wait_while_there_is_no_directory(path: str) -> None:
     """What is new between removal and restoration is kept in its row and counted under its own name."""
     recorder = recorder_at(path)

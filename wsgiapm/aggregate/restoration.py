@@ -97,7 +97,9 @@ def _new_segment(instance: Instance, directory: SharedDirectory) -> Segment:
 def _move_cells(instance: Instance, segment: Segment) -> None:
     old, new = instance.cells, segment.cells
     copied = old.tobytes()  # one step: no other thread counts meanwhile
-    new[: len(old)] = memoryview(copied).cast(new.format)  # type: ignore[call-overload]
+    start = layout.segment_start(instance.header.epoch, segment.number)
+    moved = start + copied[len(start) :]  # the number may be another one now
+    new[: len(old)] = memoryview(moved).cast(new.format)  # type: ignore[call-overload]
     instance.segment, abandoned = segment, instance.segment
     instance.moved()
     native.sleep(_GRACE)
