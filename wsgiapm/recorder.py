@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from wsgiapm import route
 from wsgiapm.aggregate import schema
 from wsgiapm.aggregate.catalogue import Series
 from wsgiapm.aggregate.durations import Durations
@@ -20,11 +19,9 @@ from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.layout import BEGUN, ENDED, ENDED_COUNTING, FAILED, ROWLESS, ROWS, RUNNING
 from wsgiapm.aggregate.snapshot import Attributes
 from wsgiapm.native import get_ident
+from wsgiapm.route_names import RouteNames
 from wsgiapm.transaction import Transaction
 
-_PATHS_AT_MOST = 4096
-_LONGEST_PATH = 200
-_NAME_SHIFT = 32
 _LARGEST_BLOCK = 16
 # Series of `(other)` routes are still told apart by method and status, up to this many above the cap.
 _OTHER_SERIES = 200
@@ -58,7 +55,8 @@ class Recorder:
         self._uppers = instance.table.uppers
         self._octaves = instance.table.octaves
         self._entries: dict[Key, Entry] = {}
-        self._paths: dict[str, tuple[str, int]] = {}
+        self._names = RouteNames(instance.index, 2 * max_series)
+        self._paths = self._names.of_paths
         self._waiting: list[tuple[Key, int, Sums, int]] = []
         self._queue = Durations(instance, schema.QUEUE_TIME, ())
         self._free = list(FIRST_POSITIONS)
@@ -74,7 +72,7 @@ class Recorder:
         """Enter a transaction among those in flight. `path` is SCRIPT_NAME and PATH_INFO as in the environ."""
         found = self._paths.get(path)
         if found is None:
-            found = self._fold(path)
+            found = self._names.learn(path)
         transaction.fallback, name = found
         transaction.renamed = self.renamed
         transaction.tag = word = name | transaction.method
@@ -164,7 +162,7 @@ class Recorder:
         cells, row = self.cells, transaction.row
         cells[row + 2] = sums[0] + sums[1]
         cells[row + 3] = ((status or 0) & 0xFFFF) | (FAILED if self._error(status, error) else 0)
-        cells[row + 1] = self._number(name) << _NAME_SHIFT | transaction.method - RUNNING + ENDED
+        cells[row + 1] = self._names.word(name) | transaction.method - RUNNING + ENDED
         self._waiting.append((key, cell, sums, row))
 
     def _count(self, key: Key, cell: int, sums: Sums) -> bool:
@@ -261,29 +259,7 @@ class Recorder:
         if position is not None:
             self.cells[position] += 1
 
-    def _fold(self, path: str) -> tuple[str, int]:
-        folded = route.fold(path)
-        number = self._number(folded)
-        if len(self._paths) >= _PATHS_AT_MOST:
-            self._paths.clear()
-        found = (folded, number << _NAME_SHIFT)
-        if number and len(path) <= _LONGEST_PATH:
-            self._paths[path] = found
-        return found
-
-    def _number(self, name: str) -> int:
-        """Return the number of a name; 0, which means unknown, when it cannot be had now."""
-        index = self.instance.index
-        number = index.name_numbers.get(name)
-        if number is None and len(index.names) < 2 * self._max_series:
-            try:
-                number = index.add_name(name)
-            except (IndexFullError, OSError):
-                number = None
-        return number or 0
-
     def _rename(self, transaction: Transaction) -> None:
         if transaction.row and transaction.given_name is not None:
-            number = self._number(transaction.given_name)
-            transaction.tag = number << _NAME_SHIFT | transaction.method
+            transaction.tag = self._names.word(transaction.given_name) | transaction.method
             self.cells[transaction.row + 1] = transaction.tag
