@@ -60,8 +60,14 @@ test: packages setup lint ## All that guards a change: lint, the unit tests on $
 	$(PYTHON) -m pytest -m 'not long'
 
 .PHONY: test-long
-test-long: packages setup ## The tests that take long: every worker class, stress, whole demos
-	$(PYTHON) -m pytest -m long
+test-long: test-servers ## The tests that take long: every server, stress, whole demos
+	$(PYTHON) -m pytest -m long --ignore=tests/servers
+
+.PHONY: test-servers
+test-servers: packages setup ## The matrix of servers and restarts; writes its results into docs/servers.md
+	SERVER_RESULTS=tests/servers/results.json $(PYTHON) -m pytest tests/servers --deselect tests/servers/test_matrix.py
+	$(PYTHON) -m tests.servers.matrix
+	$(PYTHON) -m pytest tests/servers -k test_matrix
 
 # -- measuring -------------------------------------------------------------------------------------------------------
 

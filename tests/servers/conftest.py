@@ -15,15 +15,50 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from tests.servers.matrix import MARK, Run
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.errors import SharedDirectoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 APPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+_RUN = Run()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The mark of tests/servers/matrix.py."""
+    config.addinivalue_line("markers", f"{MARK}(cases): what a test of servers covers; see tests/servers/matrix.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note what is declared, before anything is left out."""
+    _RUN.collect(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note how the cases of the matrix went."""
+    report = yield
+    _RUN.note(item, report)
+    return report
+
+
+def pytest_sessionfinish() -> None:
+    """Write the results where SERVER_RESULTS says."""
+    path = os.environ.get("SERVER_RESULTS")
+    if path and _RUN.results:
+        _RUN.write(path)
+
+
+@pytest.fixture
+def matrix_run() -> Run:
+    """What this session has collected."""
+    return _RUN
 
 
 class Counts:
@@ -164,6 +199,9 @@ def ready_workers() -> Callable[[Any], int]:
 
 def _catches(pid: int, number: int) -> bool:
     try:
+        with open(f"/proc/{pid}/cmdline", encoding="ascii", errors="replace") as file:
+            if not file.read():  # it is dead, its signal handlers live on until somebody asks how it ended
+                return False
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
             [caught] = [line for line in file if line.startswith("SigCgt:")]
     except OSError:

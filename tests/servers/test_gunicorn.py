@@ -18,6 +18,8 @@ import time
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from tests.servers.matrix import covers
+
 WORKERS = {
     "sync": ["--workers", "3"],
     "gthread": ["--workers", "2", "--threads", "4", "--worker-class", "gthread"],
@@ -69,6 +71,7 @@ def test_every_kind_of_worker_counts_every_answer(worker, preload, gunicorn, cou
     assert troubles(running) == []
 
 
+@covers("gunicorn", "{worker}, without hooks", "SIGTERM")
 @each_worker
 def test_the_middleware_alone_is_enough(worker, gunicorn, counts, wait_until):
     """Without any hook."""
@@ -80,6 +83,7 @@ def test_the_middleware_alone_is_enough(worker, gunicorn, counts, wait_until):
     assert troubles(running) == []
 
 
+@covers("gunicorn", "{worker}", "SIGKILL of a worker in mid-request")
 @each_worker
 def test_a_worker_killed_in_mid_request_loses_only_that(worker, gunicorn, counts, marks, wait_until, ready_workers):
     """The request is counted as aborted, under its route; everything before it stays counted."""
@@ -101,6 +105,7 @@ def test_a_worker_killed_in_mid_request_loses_only_that(worker, gunicorn, counts
     assert counts.aborted == {("/stuck", "killed"): 1}
 
 
+@covers("gunicorn", "{worker}", "`--timeout`")
 @pytest.mark.parametrize(("worker", "path"), [("sync", "/stuck"), ("sync", "/busy"), ("gevent", "/busy")])
 def test_a_request_gunicorn_times_out_is_found(worker, path, gunicorn, counts, wait_until, ready_workers):
     """As aborted, with the reason, under its route; whether the worker could still unwind it or had to be killed."""
@@ -142,6 +147,7 @@ def test_a_client_that_goes_away_is_counted(worker, gunicorn, counts, wait_until
     assert running.stop() == 0
 
 
+@covers("gunicorn", "{worker}", "`--max-requests`", "HUP", "TTIN, TTOU")
 @each_worker
 def test_workers_that_come_and_go_lose_nothing(worker, gunicorn, counts, tmp_path, ready_workers, wait_until):
     """Recycled by max_requests, reloaded, more and fewer of them, all under traffic; and their files are used again."""
@@ -162,6 +168,7 @@ def test_workers_that_come_and_go_lose_nothing(worker, gunicorn, counts, tmp_pat
     assert len(os.listdir(tmp_path / "shared")) <= 3 * 2 * (workers + 1) + 6
 
 
+@covers("gunicorn", "sync, unix socket", "SIGTERM")
 def test_a_unix_socket_is_no_difference(gunicorn_app, process, counts, tmp_path, wait_until):
     """REMOTE_ADDR is empty then."""
     path = str(tmp_path / "socket")
