@@ -13,6 +13,11 @@ from typing import Any
 from wsgiapm import APMMiddleware
 
 
+def die() -> None:
+    """Be killed from outside."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def crash() -> None:
     """Read where nothing is."""
     ctypes.string_at(0)
@@ -25,9 +30,17 @@ def hold_the_interpreter() -> None:
     library.pthread_mutex_lock(mutex)  # no signal ends this wait
 
 
+def grow() -> None:
+    """Take memory, a mebibyte at a time, until there is none."""
+    hoard = []
+    while True:
+        hoard.append(b"x" * 2**20)
+        time.sleep(0.02)
+
+
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Do what the path says."""
-    deaths = {"/segv": crash, "/stuck": hold_the_interpreter, "/kill": lambda: os.kill(os.getpid(), signal.SIGKILL)}
+    deaths = {"/segv": crash, "/stuck": hold_the_interpreter, "/grow": grow, "/kill": die}
     path = environ["PATH_INFO"]
     if path in deaths:
         deaths[path]()

@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.servers.control_group import MemoryGroup, memory_group
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -78,6 +82,37 @@ def test_a_death_in_mid_request_is_told_and_counted(
     shared = tmp_path / "shared"
     expected = {(path, reason): 1} | ({("/slow", reason): 1} if slow.ident else {})
     assert counted(shared, "wsgiapm_aborted_requests_total") == expected
+    assert counted(shared, "http_server_active_requests") == {}
+    assert counted(shared, "http_server_request_duration_seconds_count") == {("GET", "200", "/fine", "http"): 2}
+
+
+@pytest.fixture
+def group() -> Iterator[MemoryGroup]:
+    """A control group with a memory limit. To be asked for first: its processes have to end before it can be removed."""
+    with memory_group() as made:
+        yield made
+
+
+def test_the_kernels_oom_killer_is_told_with_route_and_memory(
+    group: MemoryGroup, gunicorn_app: Callable[..., Any], tmp_path: Path
+) -> None:
+    """SIGKILL from the kernel, without any warning: the request is named, and how much memory was in use."""
+    gunicorn, port = gunicorn_app(
+        "crashing:application", "--workers", "1", cwd=HERE, env={"WSGIAPM_HARVEST_INTERVAL": "1s"}
+    )
+    send(port, "/fine")
+    for pid in (gunicorn.pid, *(child.pid for child in psutil.Process(gunicorn.pid).children())):
+        group.take(pid)
+    group.limit(100)
+
+    send(port, "/grow")
+
+    died = gunicorn.wait_for_output(r"died \(killed, SIGKILL\) while serving GET /grow \(.*")[0]
+    assert group.kills() == 1
+    assert re.search(r"it had served 1 requests in .* and used \d\d+ MiB", died)
+    send(port, "/fine")
+    shared = tmp_path / "shared"
+    assert counted(shared, "wsgiapm_aborted_requests_total") == {("/grow", "killed"): 1}
     assert counted(shared, "http_server_active_requests") == {}
     assert counted(shared, "http_server_request_duration_seconds_count") == {("GET", "200", "/fine", "http"): 2}
 
