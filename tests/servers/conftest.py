@@ -216,11 +216,11 @@ def gunicorn(
     ready_workers: Callable[[Any], int],
     wait_until: Callable[..., Any],
 ) -> Callable[..., tuple[Any, Client]]:
-    """`gunicorn(*options, env={})` runs the app of these tests; returns the process and a client."""
+    """`gunicorn(*options, env={}, hooks=True, python=…)` runs the app of these tests; returns the process and a client."""
 
-    def start(*options: str, env: dict[str, str] | None = None, hooks: bool = True) -> tuple[Any, Client]:
+    def start(*options: str, env: dict[str, str] | None = None, **how: Any) -> tuple[Any, Client]:
         environment = {"MARKS": str(marks), **(env or {})}
-        running, port = gunicorn_app("answers:application", *options, cwd=APPS, env=environment, hooks=hooks)
+        running, port = gunicorn_app("answers:application", *options, cwd=APPS, env=environment, **how)
         wanted = int(options[options.index("--workers") + 1])
         wait_until(lambda: ready_workers(running) == wanted, f"{wanted} workers are ready")
         return running, Client(port)

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 
+import gunicorn as gunicorn_package
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
@@ -26,6 +27,7 @@ WORKERS = {
     "gevent": ["--workers", "2", "--worker-class", "gevent"],
 }
 each_worker = pytest.mark.parametrize("worker", WORKERS)
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 APP_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps", "answers.py")
 
 
@@ -291,38 +293,63 @@ def test_a_server_that_is_not_there_does_not_hold_up_the_end(gunicorn, counts, f
 # -- started by root --------------------------------------------------------------------------------------------------
 
 
-def is_open_to_all(path):
-    """Whether another user gets as far as this file."""
-    parents = [path]
+SYSTEM_PYTHON = "/usr/bin/python3"
+PACKAGES = os.path.dirname(os.path.dirname(gunicorn_package.__file__))
+
+
+def closed_to_others(path):
+    """The part of a path at which another user's way to it ends; None when there is none."""
+    real = os.path.realpath(path)
+    parents = [real]
     while parents[-1] != os.path.dirname(parents[-1]):
         parents.append(os.path.dirname(parents[-1]))
-    return all(os.stat(part).st_mode & 0o001 for part in parents[1:])
+    if not os.stat(real).st_mode & 0o004:
+        return real
+    return next((part for part in parents[1:] if not os.stat(part).st_mode & 0o001), None)
+
+
+def python_for_all():
+    """A Python that every user may run, and that can use the packages of this one; skips when there is none."""
+    closed = closed_to_others(sys.executable) or closed_to_others(os.__file__)
+    if closed is None:
+        return sys.executable
+    ask = [SYSTEM_PYTHON, "-c", "import sys; print(*sys.version_info[:2])"]
+    try:
+        version = subprocess.run(ask, check=True, capture_output=True, text=True, timeout=30).stdout.split()
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"other users cannot get into {closed}, and there is no {SYSTEM_PYTHON}: {error}")
+    if version != [str(part) for part in sys.version_info[:2]]:
+        pytest.skip(f"other users cannot get into {closed}, and {SYSTEM_PYTHON} is {'.'.join(version)}")
+    return SYSTEM_PYTHON
 
 
 @pytest.fixture
-def open_to_all(tmp_path):
-    """Another user may run this Python and get into the test's directory."""
+def for_nobody(tmp_path):
+    """How to start gunicorn so that another user can run what root has started: the Python, and where its packages are."""
     if os.geteuid() != 0:
         pytest.skip("only root can give up being root")
-    for path in (sys.executable, os.__file__, APP_FILE):
-        if not is_open_to_all(os.path.realpath(path)):
-            pytest.skip(f"other users cannot read {path}")
+    python = python_for_all()
+    for path in (PACKAGES, APP_FILE):
+        closed = closed_to_others(path)
+        if closed:
+            pytest.skip(f"other users cannot get into {closed}, where {path} is")
     for path in (tmp_path, *tmp_path.parents[:2]):
         path.chmod(0o755)
+    return {"python": python, "env": {"PYTHONPATH": os.pathsep.join([ROOT, PACKAGES])}}
 
 
 @each_worker
 @pytest.mark.parametrize("preload", [False, True], ids=["", "preload"])
 @pytest.mark.long
-def test_a_master_of_roots_makes_the_directory_for_its_workers(
-    worker, preload, gunicorn, counts, tmp_path, open_to_all
-):
+def test_a_master_of_roots_makes_the_directory_for_its_workers(worker, preload, gunicorn, counts, tmp_path, for_nobody):
     """Below a parent where only root may write; the files are the workers'."""
     own = tmp_path / "own"
     own.mkdir(mode=0o755)
     counts.path = str(own / "shared")
     options = [*WORKERS[worker], *(["--preload"] if preload else []), "--user", "nobody", "--group", "nogroup"]
-    running, client = gunicorn(*options, env={"WSGIAPM_SHARED_DIR": counts.path})
+    running, client = gunicorn(
+        *options, python=for_nobody["python"], env={**for_nobody["env"], "WSGIAPM_SHARED_DIR": counts.path}
+    )
     assert client.get_many("/json", 40) == {200: 40}
     assert running.stop() == 0
 
@@ -334,12 +361,11 @@ def test_a_master_of_roots_makes_the_directory_for_its_workers(
 
 
 @pytest.mark.long
-def test_the_default_directory_is_that_of_the_workers_user(gunicorn, counts, open_to_all):
+def test_the_default_directory_is_that_of_the_workers_user(gunicorn, counts, for_nobody):
     """Below the uid the workers run as, although root starts them."""
     name = f"test-{os.getpid()}-{time.monotonic_ns()}"
-    running, client = gunicorn(
-        *WORKERS["sync"], "--user", "nobody", env={"WSGIAPM_SHARED_DIR": "", "WSGIAPM_APP_NAME": name}
-    )
+    env = {**for_nobody["env"], "WSGIAPM_SHARED_DIR": "", "WSGIAPM_APP_NAME": name}
+    running, client = gunicorn(*WORKERS["sync"], "--user", "nobody", python=for_nobody["python"], env=env)
     assert client.get_many("/json", 20) == {200: 20}
     assert running.stop() == 0
     counts.path = f"/dev/shm/wsgiapm-65534/{name}"
