@@ -70,9 +70,34 @@ from wsgiapm import instruments
 instruments.install((), sys.exit)
 holder = importlib.import_module({patch.module!r})
 for name in {patch.target!r}.split("."): holder = getattr(holder, name)
-print(type(holder).__name__)
+print(hasattr(holder, "__wrapped__"), "wrapt" in sys.modules)
 """
-    assert run(code) == "BoundFunctionWrapper"
+    assert run(code) == "True True"
+
+
+def test_a_library_that_was_imported_before_is_patched_without_wrapt():
+    """The wrapt package imports asyncio, which costs more time and memory than all of ours: only a later import needs it."""
+    code = """
+import sys, flask.ctx
+from wsgiapm import instruments
+instruments.install(("django",), sys.exit)
+print(hasattr(flask.ctx.RequestContext.match_request, "__wrapped__"), {"wrapt", "asyncio"} & set(sys.modules))
+"""
+    assert run(code) == "True set()"
+
+
+def test_a_library_can_be_imported_when_wrapt_cannot():
+    """The import is the app's, and what is wrong with wrapt is ours."""
+    code = """
+import sys
+from wsgiapm import instruments
+failures = []
+instruments.install((), lambda: failures.append(type(sys.exc_info()[1]).__name__))
+sys.modules["wrapt"] = None
+import flask.ctx, django.core.handlers.base
+print(failures, hasattr(flask.ctx.RequestContext.match_request, "__wrapped__"))
+"""
+    assert run(code) == "['ModuleNotFoundError', 'ModuleNotFoundError'] False"
 
 
 @pytest.mark.parametrize("patch", PATCHES)

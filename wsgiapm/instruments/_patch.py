@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gate between instruments and the libraries: the only module that knows wrapt.
 
-A patch is data. It is installed at the first import of its library, once, and undone exactly.
+A patch is data. It is installed at once where its library has been imported, else when it is; once, and undone exactly.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsgiapm.transaction import current_transaction
@@ -40,9 +40,10 @@ class _Installed(NamedTuple):
 _installed: dict[Patch, _Installed | None] = {}
 
 
-def _wrap(patch: Patch, failed: Callable[[], None]) -> Callable[..., Any]:
-    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = wrapped(*args, **kwargs)
+def _wrap(original: Callable[..., Any], patch: Patch, failed: Callable[[], None]) -> Callable[..., Any]:
+    @wraps(original)
+    def wrapper(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
+        result = original(instance, *args, **kwargs)
         transaction = current_transaction()
         if transaction is not None and transaction.name is None:
             try:
@@ -56,26 +57,61 @@ def _wrap(patch: Patch, failed: Callable[[], None]) -> Callable[..., Any]:
     return wrapper
 
 
-def install(patches: tuple[Patch, ...], failed: Callable[[], None]) -> None:
-    """Install patches, now where the library has been imported, else when it is."""
-    import wrapt  # noqa: PLC0415  # it imports asyncio, which has to wait for gevent's patches
+class _Watch:
+    """A finder that finds nothing: it learns that a library is about to be imported, and only then loads wrapt.
 
+    wrapt imports asyncio, which takes as much time and memory as all of ours together.
+    """
+
+    def __init__(self, patches: list[Patch], failed: Callable[[], None]) -> None:
+        self._patches = patches
+        self._failed = failed
+
+    def find_spec(self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None) -> Any:
+        """Hand the library over to wrapt, which patches it once it is imported."""
+        due = [patch for patch in self._patches if patch.module == name]
+        if not due:
+            return None
+        self._patches = [patch for patch in self._patches if patch.module != name]
+        try:
+            from importlib.util import find_spec  # noqa: PLC0415
+
+            import wrapt  # noqa: PLC0415
+
+            for patch in due:
+                wrapt.register_post_import_hook(partial(_apply, patch, self._failed), name)
+            return find_spec(name)  # by way of wrapt's own finder, which it has just put first
+        except Exception:  # a gate: this runs within the app's import
+            self._failed()
+            return None
+
+
+def install(patches: Sequence[Patch], failed: Callable[[], None]) -> None:
+    """Install patches, now where the library has been imported, else when it is."""
+    waiting = []
     for patch in patches:
         if patch in _installed:
             continue
         _installed[patch] = None
-        wrapt.register_post_import_hook(partial(_apply, patch, failed), patch.module)
+        if sys.modules.get(patch.module) is not None:
+            _apply(patch, failed, sys.modules[patch.module])
+        else:
+            waiting.append(patch)
+    if waiting:
+        sys.meta_path.insert(0, _Watch(waiting, failed))
 
 
 def _apply(patch: Patch, failed: Callable[[], None], module: ModuleType) -> None:
-    import wrapt  # noqa: PLC0415
-
     if patch not in _installed or _installed[patch] is not None:
         return
+    *path, attribute = patch.target.split(".")
     try:
-        holder, attribute, original = wrapt.resolve_path(module, patch.target)
+        holder: Any = module
+        for name in path:
+            holder = getattr(holder, name)
+        original = getattr(holder, attribute)
         own = attribute in vars(holder)
-        wrapt.apply_patch(holder, attribute, wrapt.FunctionWrapper(original, _wrap(patch, failed)))
+        setattr(holder, attribute, _wrap(original, patch, failed))
         _installed[patch] = _Installed(holder, attribute, original, own)
     except AttributeError:  # another version of the library: it has no such thing
         return
@@ -92,6 +128,7 @@ def undo() -> None:
             else:
                 delattr(installed.holder, installed.attribute)
     _installed.clear()
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Watch)]
 
 
 def is_imported(module: str) -> bool:
