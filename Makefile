@@ -57,7 +57,7 @@ lint: setup ## Style, types and who may import whom
 .PHONY: test
 test: packages setup lint ## All that guards a change: lint, the unit tests on $(OTHER_PYTHONS), everything on the default Python
 	.ci/test-unit $(PYTHON) $(OTHER_PYTHONS)
-	$(PYTHON) -m pytest -m 'not long'
+	$(PYTHON) -m pytest -m 'not long' -n auto --dist loadfile
 
 .PHONY: test-long
 test-long: test-servers ## The tests that take long: every server, stress, whole demos
