@@ -12,7 +12,7 @@ import pytest
 
 from tests.aggregate.counting import die, fork, run, wait
 from wsgiapm.aggregate import directory as directory_module
-from wsgiapm.aggregate import layout
+from wsgiapm.aggregate import layout, record_lock
 from wsgiapm.aggregate.directory import create_directory, lock_segment, open_directory, segment_is_live
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.errors import SharedDirectoryError
@@ -272,6 +272,44 @@ def test_a_lock_is_seen_by_others_and_by_us(opened, shared):
     assert second.try_lock(BYTE)
     second.close()
     assert not segment_is_live(opened, 3)
+
+
+def test_interpreters_of_one_process_keep_each_other_out(opened, shared, monkeypatch):
+    """Each has a copy of the module; the kernel would grant both the same lock, for it knows processes only."""
+    assert opened.try_lock(BYTE)
+    first = directory_module._held
+    with monkeypatch.context() as other_interpreter:
+        other_interpreter.setattr(directory_module, "_held", {})
+        other_interpreter.setattr(directory_module, "_locks_by_inode", {})
+        second = open_directory(shared)
+        assert second.holder(BYTE) == os.getpid()
+        assert not second.try_lock(BYTE)
+        second.unlock(BYTE)
+        assert second.try_lock(BYTE + 1)
+        theirs = directory_module._held
+
+    assert (len(first), len(theirs)) == (1, 1)
+    assert opened.try_lock(BYTE)
+    assert not opened.try_lock(BYTE + 1)
+    assert run(lambda: 1 / 0 if open_directory(shared).try_lock(BYTE) else None) == 0
+    second.close()
+
+
+def test_a_lock_is_still_ours_after_an_exception_out_of_a_signal_handler(opened, monkeypatch):
+    """It may come after the kernel has granted the lock: nobody could take it any more if it was forgotten."""
+
+    def granted_and_interrupted(descriptor, byte):
+        assert record_lock.renew(descriptor, byte)
+        raise SystemExit
+
+    monkeypatch.setattr(record_lock, "take", granted_and_interrupted)
+    with pytest.raises(SystemExit):
+        opened.try_lock(BYTE)
+    monkeypatch.undo()
+
+    assert opened.try_lock(BYTE)
+    opened.unlock(BYTE)
+    assert not opened.is_locked(BYTE)
 
 
 def test_a_child_has_none_of_its_parents_locks(opened, shared):

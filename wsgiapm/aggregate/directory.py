@@ -4,42 +4,35 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
-import struct
-import sys
 from contextlib import suppress
 
-from wsgiapm.aggregate import layout
+from wsgiapm.aggregate import layout, record_lock
 from wsgiapm.errors import SharedDirectoryError
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _LOCKS = "locks"
 _DIGITS = 4
-# struct flock as the kernel has it; Python passes it through as bytes.
-_FLOCK = struct.Struct("qqihh" if sys.platform == "darwin" else "hhqqi4x")
 
 # A process loses all its record locks on a file when it closes any descriptor of it, so each is opened once for good.
 _locks_by_inode: dict[tuple[int, int], int] = {}
+
+
+class _Claim:
+    """Who in this process holds a lock or is about to take it; `sure` once the kernel may have granted it."""
+
+    __slots__ = ("sure", "user")
+
+    def __init__(self, user: SharedDirectory) -> None:
+        self.user = user
+        self.sure = False
+
+
 # The kernel grants a process the locks it has already, so a second user of a directory in one process is kept out here.
 # By process id, because the child of a fork has none of its parent's locks.
-_held: dict[tuple[int, int, int, int], SharedDirectory] = {}
-
-
-def _pack_flock(kind: int, byte: int) -> bytes:
-    if sys.platform == "darwin":
-        return _FLOCK.pack(byte, 1, 0, kind, os.SEEK_SET)
-    return _FLOCK.pack(kind, os.SEEK_SET, byte, 1, 0)
-
-
-def _unpack_flock(data: bytes) -> tuple[int, int]:
-    if sys.platform == "darwin":
-        _, _, pid, kind, _ = _FLOCK.unpack(data)
-    else:
-        kind, _, _, _, pid = _FLOCK.unpack(data)
-    return kind, pid
+_held: dict[tuple[int, int, int, int], _Claim] = {}
 
 
 def identify(descriptor: int) -> tuple[int, int] | None:
@@ -110,7 +103,7 @@ class SharedDirectory:
 
     def close(self) -> None:
         """Free the locks this process took through this object, and close the directory."""
-        for key in [key for key, holder in list(_held.items()) if holder is self and key[0] == os.getpid()]:
+        for key in [key for key, claim in list(_held.items()) if claim.user is self and key[0] == os.getpid()]:
             with suppress(OSError):  # the directory may have been removed
                 self.unlock(key[3])
             _held.pop(key, None)
@@ -149,23 +142,32 @@ class SharedDirectory:
         """Lock one byte without waiting; return whether it is ours (this object's) now, or already was."""
         descriptor, inode = self._locks_file()
         key = (os.getpid(), *inode, byte)
-        if _held.setdefault(key, self) is not self:
+        claim = _Claim(self)
+        found = _held.setdefault(key, claim)
+        if found.user is not self:
             return False
+        take = record_lock.renew if found.sure else record_lock.take
         try:
-            fcntl.fcntl(descriptor, fcntl.F_SETLK, _pack_flock(fcntl.F_WRLCK, byte))
-        except OSError as error:
+            granted = take(descriptor, byte)
+        except OSError:
             _held.pop(key, None)
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                return False
             raise
-        return True
+        except BaseException:  # out of a signal handler, perhaps after the kernel had granted it
+            found.sure = True
+            raise
+        if granted:
+            found.sure = True
+        elif found is claim or found.sure:
+            _held.pop(key, None)
+        return granted
 
     def unlock(self, byte: int) -> None:
         """Free one byte, if it is ours."""
         descriptor, inode = self._locks_file()
         key = (os.getpid(), *inode, byte)
-        if _held.get(key) is self:
-            fcntl.fcntl(descriptor, fcntl.F_SETLK, _pack_flock(fcntl.F_UNLCK, byte))
+        claim = _held.get(key)
+        if claim is not None and claim.user is self:
+            record_lock.free(descriptor, byte)
             _held.pop(key, None)
 
     def holder(self, byte: int) -> int | None:
@@ -173,9 +175,7 @@ class SharedDirectory:
         descriptor, inode = self._locks_file()
         if (os.getpid(), *inode, byte) in _held:
             return os.getpid()
-        reply = fcntl.fcntl(descriptor, fcntl.F_GETLK, _pack_flock(fcntl.F_WRLCK, byte))
-        kind, pid = _unpack_flock(reply)
-        return None if kind == fcntl.F_UNLCK else pid
+        return record_lock.holder(descriptor, byte)
 
     def is_locked(self, byte: int) -> bool:
         """Tell whether anybody holds the byte: another process, or this one."""
