@@ -76,6 +76,14 @@ segment-N
                          36     1 once the server has told the owner to end because a request took too long
                          40     resident memory in bytes          41  threads
                          42     open files                        43  monotonic time of the last harvest
+                         44     what the owner knows of its process, bits: 0 this is known, 1 started by a server's
+                                hook, 2 in gunicorn, 3 in uwsgi, 4 no thread can run, 5 gevent has patched it,
+                                6 only after the agent had started, 7 urllib3 was imported before that;
+                                16-23 number of bad settings
+                         45     HTTP status of the owner's last upload, 1 when nobody answered
+                         46     monotonic time of the owner's last upload that was delivered
+                         48-52  errors of the agent itself, of all owners, caught in: 48 the middleware, 49 the
+                                agent, 50 the instruments, 51 the harvest, 52 the start without code changes
     4096     65536     rows of requests in flight, 2048 rows of 4 words:
                          0      monotonic start, 0 when the row is free
                          1      name << 32 | method << 8 | scheme << 4 | state
@@ -188,6 +196,16 @@ PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, SETTLEMENTS,
 )
 BEGUN, ROWLESS, CPU_TIME, TIMED_OUT = 32, 33, 34, 36
 RESIDENT_MEMORY, THREADS, OPEN_FILES, LAST_HARVEST = 40, 41, 42, 43
+SURROUNDINGS, UPLOAD_STATUS, LAST_DELIVERY = 44, 45, 46
+MIDDLEWARE_ERRORS, AGENT_ERRORS, INSTRUMENT_ERRORS, HARVEST_ERRORS, BOOTSTRAP_ERRORS = 48, 49, 50, 51, 52
+GATES = {
+    MIDDLEWARE_ERRORS: "middleware",
+    AGENT_ERRORS: "agent",
+    INSTRUMENT_ERRORS: "instruments",
+    HARVEST_ERRORS: "harvest",
+    BOOTSTRAP_ERRORS: "bootstrap",
+}
+NO_ANSWER = 1
 
 RUNNING, COUNTING, ENDED, ENDED_COUNTING, ABORTING = 1, 2, 3, 4, 5
 FAILED: Final = 1 << 16
