@@ -11,7 +11,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wsgiapm import clock, log
 from wsgiapm.aggregate import layout
@@ -35,8 +35,7 @@ _SIGNALS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Deceased:
+class Deceased(NamedTuple):
     """Who died, read from the header of its segment before anybody else writes there; times in nanoseconds."""
 
     worker: int
@@ -72,8 +71,7 @@ def describe_exit(status: int | None, testimony: Testimony | None) -> str:
     return "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class LastWords:
+class LastWords(NamedTuple):
     """One death, with everything that is known of it."""
 
     deceased: Deceased

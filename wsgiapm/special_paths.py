@@ -9,7 +9,6 @@ from typing import Any
 from wsgiapm.aggregate.merge import take_snapshot
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.config import Settings
-from wsgiapm.exporters.prometheus import CONTENT_TYPE, render
 from wsgiapm.middleware import Source, WSGIApp
 from wsgiapm.request import Environ
 
@@ -21,11 +20,11 @@ def find_special(app: WSGIApp, settings: Settings, source: Source) -> Special | 
     if not settings.metrics_path and not settings.ignore_paths:
         return None
     ignored = tuple(settings.ignore_paths)
-    metrics = _Metrics(settings, source)
+    metrics = _Metrics(settings, source) if settings.metrics_path else None
 
     def answer(environ: Environ, start_response: Callable[..., Any]) -> Any:
         path = environ.get("PATH_INFO", "")
-        if path == settings.metrics_path and path:
+        if metrics is not None and path == settings.metrics_path:
             return metrics(environ, start_response)
         if ignored and (environ.get("SCRIPT_NAME", "") + path).startswith(ignored):
             return app(environ, start_response)
@@ -38,8 +37,11 @@ class _Metrics:
     """Answers a scrape with the merged counters of all workers."""
 
     def __init__(self, settings: Settings, source: Source) -> None:
+        from wsgiapm.exporters import prometheus  # noqa: PLC0415  # only where a path is set, and before any request
+
         self._settings = settings
         self._source = source
+        self._exporter = prometheus
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         if self._settings.metrics_token and not _may_read(environ, self._settings.metrics_token):
@@ -54,7 +56,7 @@ class _Metrics:
         body = self._render()
         if body is None:
             return _plain(start_response, "503 Service Unavailable", b"the counters cannot be read; see the log\n")
-        start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
+        start_response("200 OK", [("Content-Type", self._exporter.CONTENT_TYPE), ("Content-Length", str(len(body)))])
         return [b"" if environ.get("REQUEST_METHOD") == "HEAD" else body]
 
     def _render(self) -> bytes | None:
@@ -62,7 +64,7 @@ class _Metrics:
         if recorder is None:
             return None
         try:
-            return render(take_snapshot(recorder.instance, Resource(self._settings.service_version)))
+            return self._exporter.render(take_snapshot(recorder.instance, Resource(self._settings.service_version)))
         except Exception:  # noqa: BLE001  # part of the middleware's gate
             self._source.failed()
             return None

@@ -9,8 +9,8 @@ Source: OpenTelemetry protocol specification, "OTLP/HTTP" (answers, retries, thr
 
 from __future__ import annotations
 
-import gzip
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timezone
 from random import SystemRandom
@@ -23,7 +23,8 @@ from wsgiapm.version import VERSION
 if TYPE_CHECKING:
     import requests
 
-_GZIP_LEVEL = 1
+_LEVEL = 1
+_AS_GZIP = zlib.MAX_WBITS + 16
 _RETRIED = frozenset({429, 502, 503, 504})
 _LONGEST_BACK_OFF = 60.0  # seconds, as the next
 _LONGEST_RETRY_AFTER = 300.0
@@ -32,6 +33,12 @@ _ANSWER_WITHIN_NS = 20 * 10**9
 _SHOWN = 300  # characters of a server's words in our log
 # Not the generator that the user's program may have seeded and relies on.
 _random = SystemRandom().random
+
+
+def _compress(body: bytes) -> bytes:
+    """Return `body` as gzip writes it. It is done in few large calls, which let other threads run meanwhile."""
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _AS_GZIP)
+    return packer.compress(body) + packer.flush()
 
 
 class Outcome(NamedTuple):
@@ -81,10 +88,10 @@ class Uploader:
         self._timeout = timeout
         self._monotonic = monotonic
         self._random = random
-        self._failures = 0
-        self._not_before = 0
+        self._failures = self._not_before = 0
         self._session: requests.Session | None = None
         self._pid = 0
+        self.server_date = ""  # as the last answer had it
 
     def send(self, path: str, body: bytes) -> Outcome:
         """Compress and post `body` to `path` below the endpoint, at once, also while `ready()` is False.
@@ -128,7 +135,7 @@ class Uploader:
         }
         response = self._open_session().post(
             self._endpoint + path,
-            data=gzip.compress(body, _GZIP_LEVEL, mtime=0),
+            data=_compress(body),
             headers=headers,
             timeout=self._timeout,
             proxies=self._proxies,
@@ -137,6 +144,7 @@ class Uploader:
             stream=True,
         )
         with response:
+            self.server_date = response.headers.get("Date", "")
             outcome = _judge(self._endpoint, response, self._read(response))
             return outcome, _seconds_to_wait(response.headers.get("Retry-After", ""), clock.time())
 

@@ -8,7 +8,6 @@ same totals (see "A transaction begins" in `layout`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from wsgiapm.aggregate import layout
@@ -18,18 +17,16 @@ from wsgiapm.aggregate.index import Index
 from wsgiapm.aggregate.schema import ABORTED_REQUESTS, UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Aborted:
+class Aborted(NamedTuple):
     """Transactions that were running when their process died; `row` is None where none was left."""
 
     route: str
     reason: str
-    count: int
+    count: int  # type: ignore[assignment]  # of the tuple's own `count` there is no use
     row: Row | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """A transaction that had ended and waited for a free index when its process died."""
 
     route: str

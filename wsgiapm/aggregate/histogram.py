@@ -15,7 +15,7 @@ Source: OpenTelemetry metrics data model, "ExponentialHistogram" (a bucket inclu
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from math import isqrt
@@ -34,11 +34,8 @@ Cells = Iterable[tuple[int, int]]
 
 
 def _power_of_two_seconds(eighths: int) -> int:
-    """Return floor(2 ** (eighths / 8) s) in nanoseconds, exactly (an integer eighth root)."""
-    shift = abs(eighths)
-    power = (10**9) ** 8
-    power = power << shift if eighths > 0 else power >> shift
-    return isqrt(isqrt(isqrt(power)))
+    """Return floor(2 ** (eighths / 8) s) in nanoseconds, exactly (an integer eighth root); `eighths` is not negative."""
+    return isqrt(isqrt(isqrt((10**9) ** 8 << eighths)))
 
 
 def nanoseconds(seconds: float) -> int:
@@ -46,9 +43,16 @@ def nanoseconds(seconds: float) -> int:
     return round(seconds * 1_000_000_000)
 
 
-EXPONENTIAL_BOUNDS = tuple(
-    _power_of_two_seconds(k) for k in range(_FIRST_OCTAVE * _PER_OCTAVE, _LAST_OCTAVE * _PER_OCTAVE + 1)
-)
+def _exponential_bounds() -> Iterator[int]:
+    # Halving and rounding down gives the same as rounding down the halves, so one octave of roots is enough.
+    last_octave = [_power_of_two_seconds((_LAST_OCTAVE - 1) * _PER_OCTAVE + k) for k in range(_PER_OCTAVE)]
+    for octave in range(_FIRST_OCTAVE, _LAST_OCTAVE):
+        for bound in last_octave:
+            yield bound >> _LAST_OCTAVE - 1 - octave
+    yield _power_of_two_seconds(_LAST_OCTAVE * _PER_OCTAVE)
+
+
+EXPONENTIAL_BOUNDS = tuple(_exponential_bounds())
 ZERO_UPPER = EXPONENTIAL_BOUNDS[0]
 _OCTAVE_BOUNDS = EXPONENTIAL_BOUNDS[::_PER_OCTAVE]
 _CLASSIC_BOUNDS = tuple(nanoseconds(b) for b in {*HTTP_BOUNDS, *DB_BOUNDS})

@@ -7,7 +7,6 @@ It is what every exporter is given. Nothing in it refers to files, workers' memo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Attributes = tuple[tuple[str, str | int], ...]
@@ -23,7 +22,6 @@ class NumberPoint(NamedTuple):
     value: int | float
 
 
-@dataclass(init=False, slots=True)
 class HistogramPoint:
     """One histogram over the cells of `aggregate.histogram`.
 
@@ -31,9 +29,8 @@ class HistogramPoint:
     in the unit of the family. Two flat tuples, because the garbage collector would go through thousands of pairs.
     """
 
-    attributes: Attributes
-    count: int
-    sum: float
+    __slots__ = ("attributes", "count", "counts", "sum", "uppers")
+
     uppers: tuple[int, ...]
     counts: tuple[int, ...]
 
@@ -54,6 +51,18 @@ class HistogramPoint:
         point.counts = counts
         return point
 
+    def _parts(self) -> tuple[object, ...]:
+        return self.attributes, self.count, self.sum, self.uppers, self.counts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HistogramPoint) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def __repr__(self) -> str:
+        return f"HistogramPoint{(self.attributes, self.count, self.sum, self.cells)!r}"
+
     @property
     def cells(self) -> tuple[tuple[int, int], ...]:
         """The pairs of upper bound and count."""
@@ -72,8 +81,7 @@ class ExplicitHistogramPoint(NamedTuple):
 Point = NumberPoint | HistogramPoint | ExplicitHistogramPoint
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(NamedTuple):
     """All points of one metric. `bounds` (seconds) are the classic buckets Prometheus is shown."""
 
     name: str
@@ -83,9 +91,14 @@ class Family:
     points: tuple[Point, ...]
     bounds: tuple[float, ...] = ()
 
+    @classmethod
+    def sums(cls, name: str, unit: str, description: str, values: Iterable[tuple[Attributes, int | float]]) -> Family:
+        """Return a family of sums; those that are 0 are left out."""
+        points = tuple([NumberPoint(attributes, value) for attributes, value in values if value])
+        return cls(name, unit, description, "sum", points)
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+
+class Snapshot(NamedTuple):
     """Everything one instance has counted since it began, as seen at `time_unix_nano`."""
 
     resource: Attributes

@@ -9,7 +9,6 @@ The reader of the layers, `generate-config`, `check-config` and docs/configurati
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from wsgiapm.config.kinds import Duration, Flag, Integer, Kind, Size, Threshold
@@ -36,12 +35,15 @@ class Option(NamedTuple):
         return self.kind.show(self.default)
 
 
+_described: list[tuple[Kind, str, str]] = []
+
+
 def _setting(default: Any, kind: Kind, doc: str, *, unset: str = "") -> Any:
-    return field(default=default, repr=not kind.may_be_secret, metadata={"kind": kind, "doc": doc, "unset": unset})
+    _described.append((kind, doc, unset))
+    return default
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The values in force. Durations are seconds, sizes are bytes."""
 
     enabled: bool = _setting(True, Flag(), "Whether anything is recorded at all.")
@@ -182,8 +184,12 @@ class Settings:
         "INFO", Choice("DEBUG", "INFO", "WARNING", "ERROR"), "The least serious lines wsgiapm's own log contains."
     )
 
+    def __repr__(self) -> str:
+        shown = [f"{name}={value!r}" for name, value in self._asdict().items() if not OPTIONS[name].kind.may_be_secret]
+        return f"Settings({', '.join(shown)})"
+
 
 OPTIONS: Mapping[str, Option] = {
-    item.name: Option(item.name, item.default, item.metadata["kind"], item.metadata["doc"], item.metadata["unset"])
-    for item in fields(Settings)
+    name: Option(name, default, *described)
+    for (name, default), described in zip(Settings._field_defaults.items(), _described, strict=True)
 }

@@ -13,21 +13,20 @@ from __future__ import annotations
 import faulthandler
 import os
 import re
-import sysconfig
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.errors import SharedDirectoryError
 
 _LARGEST = 65536
-_REASON = re.compile(r"^Fatal Python error: (.+)$", re.MULTILINE)
-_THREAD = re.compile(r"^(Current thread|Thread) 0x([0-9a-f]+)[^\n]*\n((?:  .*\n?)*)", re.MULTILINE)
-_FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+# Compiled when a dead process is found, which most processes never do.
+_REASON = r"(?m)^Fatal Python error: (.+)$"
+_THREAD = r"(?m)^(Current thread|Thread) 0x([0-9a-f]+)[^\n]*\n((?:  .*\n?)*)"
+_FRAME = r'(?m)^  File "(.*)", line (\d+) in (.*)$'
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One call: the file as the interpreter knows it, the line it stood on, the function."""
 
     file: str
@@ -35,16 +34,14 @@ class Frame:
     function: str
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+class Thread(NamedTuple):
     """A thread by its native identifier, and its calls, the innermost first."""
 
     identifier: int
     frames: tuple[Frame, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Testimony:
+class Testimony(NamedTuple):
     """What a black box holds: why, as the interpreter puts it, and each thread's calls, the innermost first.
 
     `threads` begins with the one that was running; `text` is all of it.
@@ -64,6 +61,8 @@ def is_app_code(file: str) -> bool:
     """Tell whether a file is the app's own: no library, not the standard one, not ours."""
     if file.startswith("<") or f"{os.sep}site-packages{os.sep}" in file or f"{os.sep}dist-packages{os.sep}" in file:
         return False
+    import sysconfig  # noqa: PLC0415  # most processes never find a dead one
+
     paths = sysconfig.get_paths()
     libraries = (paths["stdlib"], paths["platstdlib"], paths["scripts"], _OWN)
     return not file.startswith(tuple(library + os.sep for library in libraries))
@@ -71,12 +70,12 @@ def is_app_code(file: str) -> bool:
 
 def parse(text: str) -> Testimony | None:
     """Return what the interpreter wrote, None if it wrote nothing that can be read."""
-    threads = sorted(_THREAD.findall(text), key=lambda thread: bool(thread[0] != "Current thread"))
-    reason = _REASON.search(text)
+    threads = sorted(re.findall(_THREAD, text), key=lambda thread: bool(thread[0] != "Current thread"))
+    reason = re.search(_REASON, text)
     if reason is None and not threads:
         return None
     stacks = tuple(
-        Thread(int(identifier, 16), tuple(Frame(f, int(line), name) for f, line, name in _FRAME.findall(body)))
+        Thread(int(identifier, 16), tuple(Frame(f, int(line), name) for f, line, name in re.findall(_FRAME, body)))
         for _, identifier, body in threads
     )
     return Testimony(reason[1] if reason else "", stacks, text)
