@@ -7,13 +7,14 @@ anew, with a segment of its own.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from wsgiapm import harvest, log, native
+from wsgiapm import clock, last_harvest, log, native
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.histogram import nanoseconds
 from wsgiapm.aggregate.index import IndexFullError
@@ -32,6 +33,7 @@ from wsgiapm.special_paths import find_special
 # A fifth of a second in all, and only when a process starts.
 _ATTEMPTS = 40
 _PAUSE = 0.005
+_LAST_ROUND_SECONDS = 2.0
 _UNUSABLE = (OSError, ValueError, IndexFullError)
 _Result = TypeVar("_Result")
 
@@ -139,6 +141,14 @@ class Agent:
             except Exception:  # a gate
                 self.failed()
 
+    def finish(self, seconds: float) -> None:
+        """Upload once more before the process ends, unless a hook has seen to that; takes at most so many seconds."""
+        if self._harvester is not None:
+            try:
+                self._harvester.finish(seconds)
+            except Exception:  # a gate
+                self.failed()
+
     def note_timeout(self) -> None:
         """Note that the server ends this process because a request took too long."""
         if self.recorder is not None:
@@ -193,9 +203,16 @@ class _Process:
         for agent in self.agents.values():
             agent.forget()
 
+    def finish(self) -> None:
+        """At the clean end of a process, also where no server's hook tells of it."""
+        deadline = clock.monotonic_ns() + int(_LAST_ROUND_SECONDS * 1e9)
+        for agent in list(self.agents.values()):
+            agent.finish(max(deadline - clock.monotonic_ns(), 0) / 1e9)
+
 
 _process = _Process()
 os.register_at_fork(after_in_child=_process.begin_anew)
+atexit.register(_process.finish)
 
 
 class APMMiddleware(Middleware):
@@ -265,4 +282,4 @@ def known_settings() -> list[Settings]:
 
 def harvest_last(seconds: float) -> None:
     """Merge and upload once more, in a process that outlives the workers; takes at most so many seconds."""
-    harvest.harvest_last(known_settings, _process.find_status, seconds)
+    last_harvest.harvest_last(known_settings, _process.find_status, seconds)

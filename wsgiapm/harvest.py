@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -24,7 +24,6 @@ from wsgiapm.aggregate.restoration import Keeper
 from wsgiapm.aggregate.schema import REQUEST_DURATION
 from wsgiapm.aggregate.snapshot import Snapshot
 from wsgiapm.config import Settings, ingest_token, shared_directory
-from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.exporters.events import encode_events
 from wsgiapm.exporters.otlp import encode_metrics
 from wsgiapm.last_words import Coroner, FindStatus
@@ -33,6 +32,9 @@ from wsgiapm.pace import giving_way
 from wsgiapm.uploader import Uploader
 
 _FIRST_AFTER = 1.0
+# How often who ends asks to lead, and for how long (s) between: many workers end at once, and the last has it all.
+_LAST_ATTEMPTS = 50
+_LAST_PAUSE = 0.005
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -72,7 +74,8 @@ def resident_memory() -> int:
         return int(psutil.Process().memory_info().rss)
 
 
-def _guard(step: Callable[[], None], what: str) -> None:
+def guard(step: Callable[[], None], what: str) -> None:
+    """Take a step; when it fails, say so and go on."""
     try:
         step()
     except Exception as error:  # a gate
@@ -110,8 +113,10 @@ class Harvester:
         self._recorder = recorder
         self._uploader: Uploader | None = None
         self._resource = Resource(settings.service_version)
-        self._stop = native.allocate_lock()
+        self._stop, self._done = native.allocate_lock(), native.allocate_lock()
         self._stop.acquire()
+        self._done.acquire()
+        self._started = self._last_round = False
         self._cpu_before = instance.cells[layout.CPU_TIME] - time.process_time_ns()
         self._leading = False
         self._saw_requests = False
@@ -123,18 +128,33 @@ class Harvester:
     def start(self) -> None:
         """Begin the rounds in a native thread; raises RuntimeError when the system gives none."""
         native.start_thread(self._run)
+        self._started = True
 
     def stop(self) -> None:
         """End the rounds; a round that is under way is not waited for."""
         if self._stop.locked():
             self._stop.release()
 
+    def finish(self, seconds: float) -> None:
+        """End the rounds with one more, in the thread; it is not waited for longer than `seconds`.
+
+        Does nothing when the rounds have been stopped, or never began. At exit no thread can be started any more.
+        """
+        if self._started and self._stop.locked():
+            self._last_round = True
+            self._stop.release()
+            self._done.acquire(timeout=seconds)
+
     def _run(self) -> None:
         pause = min(_FIRST_AFTER, self._settings.harvest_interval)
         while not self._stop.acquire(timeout=pause):
             self.run_round()
             pause = pause_until_next(self._interval(), clock.time())
-        _guard(self._stop_leading, "ending to lead")
+        if self._last_round:
+            guard(self.refresh, "writing the gauges")
+            guard(self._lead_last, "merging and uploading")
+        guard(self._stop_leading, "ending to lead")
+        self._done.release()
 
     def _interval(self) -> float:
         # Who has just switched it on looks for the first request; until then the leader looks every second too.
@@ -143,9 +163,9 @@ class Harvester:
 
     def run_round(self) -> None:
         """Refresh our gauges; as the leader also settle, merge and upload."""
-        _guard(self._stay, "restoring the shared directory")
-        _guard(self.refresh, "writing the gauges")
-        _guard(self._lead, "merging and uploading")
+        guard(self._stay, "restoring the shared directory")
+        guard(self.refresh, "writing the gauges")
+        guard(self._lead, "merging and uploading")
 
     def _stay(self) -> None:
         if self._recorder is not None and self._keeper.check(leading=self._leading):
@@ -181,6 +201,13 @@ class Harvester:
     def _lead(self) -> None:
         if self.leads():
             self.run_once()
+
+    def _lead_last(self) -> None:
+        for _ in range(_LAST_ATTEMPTS):
+            if self.leads():
+                self.run_once()
+                return
+            native.sleep(_LAST_PAUSE)
 
     def run_once(self) -> bool:
         """Settle what dead workers left, merge and upload; returns whether the server has it."""
@@ -218,48 +245,6 @@ class Harvester:
             log.info("harvest: counters of %s go to %s", self._settings.app_name, self._settings.endpoint)
             self._told_delivery = True
         return delivered
-
-
-def harvest_last(find_settings: Callable[[], Iterable[Settings]], find_status: FindStatus, seconds: float) -> None:
-    """Merge and upload once more, in a process that outlives the workers; is not waited for longer than `seconds`.
-
-    Only counters of this process's own user are read, and only where nobody else is harvesting them.
-    """
-    done = native.allocate_lock()
-    done.acquire()
-
-    def harvest_all() -> None:
-        try:
-            for settings in find_settings():
-                _harvest_last(settings, find_status)
-        except Exception as error:  # a gate
-            log.error("the last upload failed, please report it: %r", error)
-        finally:
-            done.release()
-
-    try:
-        native.start_thread(harvest_all)
-    except RuntimeError:  # no thread is to be had: the next start uploads what there is
-        return
-    done.acquire(timeout=seconds)
-
-
-def _harvest_last(settings: Settings, find_status: FindStatus) -> None:
-    if not settings.enabled or not settings.endpoint or settings.harvest_mode != "thread":
-        return
-    path = shared_directory(settings)
-    try:
-        if os.lstat(path).st_uid != os.geteuid():
-            return
-        instance = observe(path)
-    except (OSError, SharedDirectoryError):
-        return  # there is nothing to upload
-    try:
-        harvester = Harvester(instance, settings, None, find_status)
-        if harvester.leads():
-            harvester.run_once()
-    finally:
-        instance.close()
 
 
 def run(path: str, settings: Settings, once: bool) -> int:  # noqa: FBT001  # as the command gives it
