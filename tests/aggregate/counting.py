@@ -12,7 +12,7 @@ from typing import Any
 
 from wsgiapm.aggregate import layout, schema
 from wsgiapm.aggregate.index_file import Identity
-from wsgiapm.aggregate.instance import BusyError, Instance, join
+from wsgiapm.aggregate.instance import BusyError, CallWitness, Instance, join
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.aggregate.snapshot import HistogramPoint, NumberPoint, Snapshot
 from wsgiapm.recorder import Recorder, method_and_scheme
@@ -24,18 +24,18 @@ SHOP = Identity("shop")
 ERRORS = ((500, 599),)
 
 
-def begin_patiently(instance: Instance, apdex_t: int = APDEX_T) -> Instance:
+def begin_patiently(instance: Instance, apdex_t: int = APDEX_T, call_witness: CallWitness | None = None) -> Instance:
     """Take over a segment, however often the index is busy."""
     while True:
         try:
-            instance.begin(apdex_t)
+            instance.begin(apdex_t, call_witness)
         except BusyError:
             os.sched_yield()
         else:
             return instance
 
 
-def join_patiently(path: str, budget: int = 0) -> Instance:
+def join_patiently(path: str, budget: int = 0, call_witness: CallWitness | None = None) -> Instance:
     """Join, however often others are founding the instance."""
     while True:
         try:
@@ -43,7 +43,7 @@ def join_patiently(path: str, budget: int = 0) -> Instance:
         except BusyError:
             os.sched_yield()
         else:
-            return begin_patiently(instance)
+            return begin_patiently(instance, call_witness=call_witness)
 
 
 def recorder_at(path: str, budget: int = 0, max_series: int = 2000) -> Recorder:

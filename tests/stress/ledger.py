@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import signal
+import time
 from random import Random
 
 from tests.aggregate.counting import aborted, by_route, fork, in_flight, recorder_at, wait
@@ -24,17 +26,36 @@ class Account:
         self._words = words
         self._first = line * _WIDTH
 
+    def begin(self) -> int:
+        """Note that something is about to begin; returns how much had been finished before."""
+        self._words[self._first + _BEGUN] += 1
+        return self.finished
+
+    def end(self) -> None:
+        """Note that it is finished."""
+        self._words[self._first + _FINISHED] += 1
+
+    @property
+    def begun(self) -> int:
+        """What was about to begin."""
+        return self._words[self._first + _BEGUN]
+
+    @property
+    def finished(self) -> int:
+        """What was finished for certain."""
+        return self._words[self._first + _FINISHED]
+
     def record(self, recorder: Recorder, route: str, duration: int, status: int, hold: bool = False) -> None:
         """Begin and finish a request, noting each before or after it is so; with `hold` it stays running."""
         transaction = Transaction()
         transaction.start = 1_000_000_000
         transaction.method = method_and_scheme("GET", "http")
-        self._words[self._first + _BEGUN] += 1
+        self.begin()
         recorder.begin(transaction, route)
         if not hold:
             transaction.status = status
             recorder.finish(transaction, transaction.start + duration)
-            self._words[self._first + _FINISHED] += 1
+            self.end()
 
 
 class Ledger:
@@ -89,6 +110,13 @@ def worker(shared: str, account: Account, seed: int, requests: int = 10**9) -> N
             recorder.work_off()
     while recorder._waiting:
         recorder.work_off()
+
+
+def kill_after(pid: int, seconds: float) -> None:
+    """Let a process live for so long, then kill it."""
+    time.sleep(seconds)
+    os.kill(pid, signal.SIGKILL)
+    assert wait(pid) in (-signal.SIGKILL, 0)
 
 
 def run_all(works) -> None:

@@ -27,18 +27,11 @@ from tests.aggregate.counting import (
     started,
     wait,
 )
-from tests.stress.ledger import SCALE, Ledger, request_anything, worker
+from tests.stress.ledger import SCALE, Ledger, kill_after, request_anything, worker
 from wsgiapm.aggregate.adoption import Settlement
 from wsgiapm.aggregate.instance import join, observe
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.aggregate.orphans import settle_orphans
-
-
-def kill_after(pid, seconds):
-    """Let a process live for so long, then kill it."""
-    time.sleep(seconds)
-    os.kill(pid, signal.SIGKILL)
-    assert wait(pid) in (-signal.SIGKILL, 0)
 
 
 @pytest.mark.timeout(60 + 60 * SCALE)
