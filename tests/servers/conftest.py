@@ -16,11 +16,12 @@ import psutil
 import pytest
 
 from tests.servers.matrix import MARK, Run
+from tests.servers.otlp_stub import Stub
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.errors import SharedDirectoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
 APPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps")
@@ -226,3 +227,16 @@ def gunicorn(
         return running, Client(port)
 
     return start
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    """A running OTLP server."""
+    server = Stub()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.answers.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
