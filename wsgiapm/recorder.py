@@ -19,6 +19,7 @@ from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.layout import BEGUN, ENDED, ENDED_COUNTING, FAILED, ROWLESS, ROWS, RUNNING
 from wsgiapm.aggregate.snapshot import Attributes
 from wsgiapm.native import get_ident
+from wsgiapm.outcomes import Outcomes
 from wsgiapm.route_names import RouteNames
 from wsgiapm.transaction import Transaction
 
@@ -59,6 +60,7 @@ class Recorder:
         self._paths = self._names.of_paths
         self._waiting: list[tuple[Key, int, Sums, int]] = []
         self._queue = Durations(instance, schema.QUEUE_TIME, ())
+        self.outcomes = Outcomes(instance, max_series)
         self._free = list(FIRST_POSITIONS)
         self.renamed = self._rename
         self._use_cells()
@@ -193,6 +195,7 @@ class Recorder:
 
     def work_off(self) -> None:
         """Count what had to wait for the index, as far as it is free now."""
+        self.outcomes.work_off()
         # Threads may do so at once. Whatever stops us between two steps, the row still says what is to be counted.
         waiting = self._waiting
         for _ in range(len(waiting)):

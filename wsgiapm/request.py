@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from wsgiapm.clock import monotonic_ns
+from wsgiapm.disconnects import tells_of_disconnect
 from wsgiapm.transaction import Transaction
 
 Environ = dict[str, Any]
@@ -21,17 +22,20 @@ _DIGITS = 3
 _ENDINGS = (SystemExit, KeyboardInterrupt, GeneratorExit)
 _NAMED_ENDINGS = {"CancelledError", "GreenletExit"}
 
+UPGRADE = "upgrade"
+_STREAMS = {"text/event-stream": "event-stream", "multipart/x-mixed-replace": "mixed-replace"}
+
 
 class RequestTransaction(Transaction):
     """A request: besides being a transaction it stands between the app and the server's start_response and write."""
 
-    __slots__ = ("finished", "headers", "outer", "server_start_response", "server_write")
+    __slots__ = ("_write_failed", "finished", "headers", "server_start_response", "server_write")
 
     server_start_response: Callable[..., Any]
     server_write: Callable[[bytes], object]
     finished: bool
     headers: Headers | None
-    outer: RequestTransaction | None
+    _write_failed: bool  # not there as long as nothing did
 
     # The middleware stores what a request begins with, which saves a call for each one.
     __init__ = object.__init__
@@ -57,7 +61,20 @@ class RequestTransaction(Transaction):
             self.first_byte = monotonic_ns() - self.start
         if type(data) is bytes:  # if not, the server will say so
             self.size += len(data)
-        return self.server_write(data)
+        try:
+            return self.server_write(data)
+        except Exception as error:
+            self._write_failed = tells_of_disconnect(error)
+            raise
+
+    @property
+    def gone(self) -> bool:
+        """Whether the server said that the client is gone, when the app wrote to it."""
+        return getattr(self, "_write_failed", False)
+
+    def is_upgrade(self, environ: Environ) -> bool:
+        """Tell whether a response without a body is one, because the app has talked to the client in another protocol."""
+        return self.status == 101 or (self.status is None and "HTTP_UPGRADE" in environ)
 
     def content_length(self) -> int:
         """Return the bytes of the body as the headers promise them; -1 when they do not, or spell it strangely."""
@@ -68,6 +85,19 @@ class RequestTransaction(Transaction):
         except (TypeError, ValueError):  # the server will say so
             pass
         return -1
+
+
+def stream_kind(transaction: RequestTransaction) -> str | None:
+    """Return what kind of stream a response is by its status and headers, None when it is an answer that ends."""
+    if transaction.status == 101:
+        return UPGRADE
+    try:
+        for name, value in transaction.headers or ():
+            if name.lower() == "content-type":
+                return _STREAMS.get(value.partition(";")[0].strip().lower())
+    except (AttributeError, TypeError, ValueError):  # the server will say so
+        pass
+    return None
 
 
 def parse_status(status: object) -> int | None:

@@ -9,7 +9,8 @@ from typing import Any
 from wsgiapm.aggregate.merge import take_snapshot
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.config import Settings
-from wsgiapm.middleware import Source, WSGIApp
+from wsgiapm.ending import Source
+from wsgiapm.middleware import WSGIApp
 from wsgiapm.request import Environ
 
 Special = Callable[[Environ, Callable[..., Any]], Any]

@@ -70,6 +70,26 @@ class Books:
         return sum(int(point.value) for point in self.points("http.server.active_requests"))
 
     @property
+    def disconnects(self) -> dict[str, int]:
+        """How many clients went away, by route."""
+        points = self.points("wsgiapm.client_disconnects")
+        return {str(dict(point.attributes)["http.route"]): int(point.value) for point in points}
+
+    @property
+    def streams(self) -> Counter[tuple[Any, ...]]:
+        """How many streams ended: by route and kind."""
+        found: Counter[tuple[Any, ...]] = Counter()
+        for point in self.points("wsgiapm.stream.duration"):
+            values = dict(point.attributes)
+            found[values["http.route"], values["kind"]] += point.count
+        return found
+
+    @property
+    def stream_seconds(self) -> float:
+        """The time all streams lasted."""
+        return sum(float(point.sum) for point in self.points("wsgiapm.stream.duration"))
+
+    @property
     def size(self) -> int:
         """The bytes of all responses."""
         return sum(int(point.value) for point in self.points("wsgiapm.response.size"))
@@ -93,6 +113,18 @@ def books() -> Iterator[Books]:
     left = CURRENT.get()
     CURRENT.set(None)
     assert left is None
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`seconds(1, 3, 6)`: what the clock shows, each time that a request looks at it."""
+
+    def show(*times: int) -> None:
+        clock = iter([1_000_000_000 * time for time in times])
+        for module in ("body", "ending", "middleware", "request"):
+            monkeypatch.setattr(f"wsgiapm.{module}.monotonic_ns", lambda: next(clock))
+
+    return show
 
 
 @pytest.fixture

@@ -136,10 +136,9 @@ def test_what_is_written_is_counted(watch, books, serve):
     assert books.size == 6
 
 
-def test_the_first_byte_may_be_a_written_one(watch, books, environ, monkeypatch):
+def test_the_first_byte_may_be_a_written_one(watch, books, environ, seconds):
     """The time to the first byte ends there."""
-    monkeypatch.setattr("wsgiapm.middleware.monotonic_ns", iter([1_000_000_000, 9_000_000_000]).__next__)
-    monkeypatch.setattr("wsgiapm.request.monotonic_ns", iter([4_000_000_000]).__next__)
+    seconds(1, 4, 9)
 
     def app(environ, start_response):
         start_response("200 OK", [])(b"x")
@@ -151,8 +150,8 @@ def test_the_first_byte_may_be_a_written_one(watch, books, environ, monkeypatch)
     assert books.seconds == 8
 
 
-def test_what_write_returns_and_raises_is_the_servers(watch, books, environ):
-    """A client that went away shows in write."""
+def test_what_write_raises_is_the_servers(watch, books, environ):
+    """A client that went away shows in write: the app sees it, and it is no error of the app."""
 
     def fail(data):
         raise BrokenPipeError("gone")
@@ -164,7 +163,8 @@ def test_what_write_returns_and_raises_is_the_servers(watch, books, environ):
     with pytest.raises(BrokenPipeError, match="gone"):
         watch(app)(environ(), lambda status, headers: fail)
 
-    assert books.requests == {("/", 200, "BrokenPipeError"): 1}
+    assert books.requests == {("/", 200, None): 1}
+    assert books.disconnects == {"/": 1}
 
 
 def test_a_server_without_write_is_served(watch, environ):

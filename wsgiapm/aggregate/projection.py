@@ -182,13 +182,13 @@ def _counters(merged: memoryview[int], every: list[Series], workers: Sequence[Wo
         yield _sum_family(name, definition.unit, definition.description, by_attributes.items())
 
 
-def _queue(cells: MergedCells, every: list[Series]) -> Family:
+def _durations(metric: str, cells: MergedCells, every: list[Series]) -> Family:
     points = [
         make_point(series.attributes, cells.head(series)[0], cells.observed(series))
         for series in every
-        if series.metric == schema.QUEUE_TIME
+        if series.metric == metric
     ]
-    return _histogram_family(schema.QUEUE_TIME, points)
+    return _histogram_family(metric, points)
 
 
 def _active(workers: Sequence[Worker]) -> Family:
@@ -235,7 +235,8 @@ def project(
     threshold = tuple(NumberPoint((), t.apdex_t / _SECOND) for t in thresholds)
     return (
         *_requests(index, cells, every, workers, pace),
-        _queue(cells, every),
+        _durations(schema.QUEUE_TIME, cells, every),
+        _durations(schema.STREAM_DURATION, cells, every),
         _active(workers),
         *_counters(merged, every, workers),
         *_workers(workers),

@@ -18,6 +18,8 @@ APDEX_REQUESTS = "wsgiapm.apdex.requests"
 APDEX_THRESHOLD = "wsgiapm.apdex.threshold"
 QUEUE_TIME = "wsgiapm.queue.time"
 ABORTED_REQUESTS = "wsgiapm.aborted_requests"
+CLIENT_DISCONNECTS = "wsgiapm.client_disconnects"
+STREAM_DURATION = "wsgiapm.stream.duration"
 FIRST_BYTE_TIME = "wsgiapm.response.first_byte.time"
 RESPONSE_SIZE = "wsgiapm.response.size"
 WORKER_REQUESTS = "wsgiapm.worker.requests"
@@ -30,6 +32,9 @@ ROUTE = "http.route"
 STATUS = "http.response.status_code"
 ERROR = "error.type"
 SCHEME = "url.scheme"
+
+# From a second to nine hours: a stream lasts as long as a page is open.
+STREAM_BOUNDS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 32768.0)
 
 OTHER = "(other)"
 UNKNOWN = "(unknown)"
@@ -57,6 +62,12 @@ METRICS = {
         "s", TRANSACTIONS, 3, "Duration of HTTP requests, from the call to the last byte.", HTTP_BOUNDS
     ),
     QUEUE_TIME: Metric("s", HISTOGRAM, 1, "Time between the front-end server and the worker.", HTTP_BOUNDS),
+    STREAM_DURATION: Metric(
+        "s", HISTOGRAM, 1, "How long event streams and upgraded connections lasted.", STREAM_BOUNDS
+    ),
+    CLIENT_DISCONNECTS: Metric(
+        "{request}", COUNTER, 1, "Requests whose client went away before it had the whole response."
+    ),
     ABORTED_REQUESTS: Metric("{request}", COUNTER, 1, "Requests that were running when their worker died."),
     DROPPED: Metric("{item}", COUNTER, 1, "What the agent could not keep, and why."),
 }

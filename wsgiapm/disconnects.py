@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a server tells an app that the client has gone away: by an exception out of `write` or of `wsgi.input`."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+# Waitress has one of its own that is no OSError.
+_NAME = "ClientDisconnected"
+_SERVERS = (
+    "cheroot",
+    "eventlet.wsgi",
+    "gevent.pywsgi",
+    "gunicorn",
+    "tornado",
+    "waitress",
+    "werkzeug.serving",
+    "wsgiref",
+)
+_BELOW = ("eventlet", "gevent", "io", "socket", "ssl")
+
+
+def tells_of_disconnect(error: BaseException) -> bool:
+    """Tell whether an exception that a server raised means that the client is gone, and not that the app erred."""
+    return isinstance(error, OSError) or type(error).__name__ == _NAME
+
+
+def was_raised_by_server(error: BaseException) -> bool:
+    """Tell whether an exception that came through the app says that the client is gone.
+
+    The app may lose connections of its own, to a database for instance: what counts is whose code was at the socket.
+    """
+    return tells_of_disconnect(error) and _is_of(_reader(error.__traceback__), _SERVERS)
+
+
+def _reader(traceback: TracebackType | None) -> str:
+    """Return the name of the innermost module that is not just the way to the socket."""
+    found = ""
+    while traceback is not None:
+        module = str(traceback.tb_frame.f_globals.get("__name__", ""))
+        if _is_of(module, _SERVERS) or not _is_of(module, _BELOW):
+            found = module
+        traceback = traceback.tb_next
+    return found
+
+
+def _is_of(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a request: handed to the recorder once, as what it was.
+
+Most requests just end. Some end by an exception, some because the client went away, and some were no short answers but
+streams, whose length says nothing about how fast the app is. Part of the middleware's gate: what goes wrong in the
+agent is swallowed here and counted.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from wsgiapm.aggregate.layout import TIMED_OUT
+from wsgiapm.aggregate.schema import NOT_FOUND
+from wsgiapm.clock import monotonic_ns
+from wsgiapm.disconnects import was_raised_by_server
+from wsgiapm.recorder import Recorder, method_and_scheme
+from wsgiapm.request import UPGRADE, Environ, RequestTransaction, error_type, stream_kind
+
+HEAD = (method_and_scheme("HEAD", "http"), method_and_scheme("HEAD", "https"))
+
+
+class Source(Protocol):
+    """Where the middleware gets the recorder of this process from."""
+
+    recorder: Recorder | None
+
+    def start(self) -> Recorder | None:
+        """Return the recorder, starting the agent in this process; None when there is nothing to record with."""
+
+    def failed(self) -> None:
+        """Count and report the exception that is being handled."""
+
+
+def finish(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:
+    """Hand a transaction to the recorder, once."""
+    if transaction.finished:
+        return
+    transaction.finished = True
+    try:
+        try:
+            end = monotonic_ns()
+            if transaction.method in HEAD:
+                transaction.size = 0
+            if transaction.ignored:
+                recorder.forget(transaction)
+            else:
+                recorder.finish(transaction, end)
+        finally:
+            transaction.renamed = None  # its row is free: a name given now must not be written there
+    except Exception:  # a gate
+        source.failed()
+
+
+def finish_stream(source: Source, recorder: Recorder, transaction: RequestTransaction, kind: str) -> None:
+    """End a stream: its request took until the response began; how long it lasted is counted apart."""
+    if transaction.finished or transaction.ignored:
+        finish(source, recorder, transaction)
+        return
+    transaction.finished = True
+    try:
+        try:
+            end = monotonic_ns()
+            first_byte, transaction.first_byte = transaction.first_byte, 0
+            recorder.finish(transaction, transaction.start + first_byte)
+            recorder.outcomes.record_stream(_route(transaction), kind, end - transaction.start)
+        finally:
+            transaction.renamed = None
+    except Exception:  # a gate
+        source.failed()
+
+
+def finish_cut_off(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:
+    """End a request whose client went away before it had everything: no error, counted like all others, and as that."""
+    if transaction.finished:
+        return
+    finish(source, recorder, transaction)
+    try:
+        if not transaction.ignored:
+            recorder.outcomes.count_disconnect(_route(transaction))
+    except Exception:  # a gate
+        source.failed()
+
+
+def fail(
+    source: Source,
+    recorder: Recorder,
+    transaction: RequestTransaction,
+    error: BaseException,
+    environ: Environ | None = None,
+) -> None:
+    """End a transaction whose app raised `error`; `environ` is given when that was in the call."""
+    if transaction.finished:
+        return
+    if isinstance(error, SystemExit) and recorder.cells[TIMED_OUT]:
+        # The server ends this worker because of this request: it stays in flight, so that it is found there as aborted.
+        transaction.finished = True
+        return
+    kind = stream_kind(transaction)
+    gone = transaction.gone or was_raised_by_server(error)
+    if environ is not None and isinstance(error, StopIteration) and transaction.is_upgrade(environ):
+        kind = UPGRADE  # how an app that has spoken to the client itself tells gunicorn that it is done
+    elif not gone:
+        transaction.error = error_type(error)
+    if kind is not None:
+        finish_stream(source, recorder, transaction, kind)
+    elif gone:
+        finish_cut_off(source, recorder, transaction)
+    else:
+        finish(source, recorder, transaction)
+
+
+def _route(transaction: RequestTransaction) -> str:
+    if transaction.given_name is not None:
+        return transaction.given_name
+    return NOT_FOUND if transaction.status == 404 else transaction.fallback
