@@ -132,6 +132,32 @@ def test_requests_in_flight_are_told_by_method(shared):
     recorder.instance.close()
 
 
+def test_a_method_with_nothing_in_flight_reports_zero(shared):
+    """A gauge that vanished would stay at its last value in back ends: also after the first PUT, and one that was aborted."""
+    recorder = recorder_at(shared)
+    running = started(recorder, method="PUT", scheme="https")
+    started(recorder, method="DELETE")
+    put = ((schema.METHOD, "PUT"), (schema.SCHEME, "https"))
+    delete = ((schema.METHOD, "DELETE"), (schema.SCHEME, "http"))
+    before = family(merge(shared), schema.ACTIVE_REQUESTS)
+    assert (before[put], before[delete]) == (1, 1)
+    finish(recorder, running)
+    recorder.instance.close()
+    after = family(merge(shared), schema.ACTIVE_REQUESTS)
+
+    assert (after[put], after[delete]) == (0, 0)
+    assert set(before) <= set(after)
+
+
+def test_the_threshold_is_that_in_force(shared):
+    """Of who has begun to count last, also when T went back to one that had been in use before; the dead count last."""
+    for apdex_t in (APDEX_T, APDEX_T // 5, APDEX_T):
+        instance = begin_patiently(join(shared, SHOP), apdex_t)
+        assert family(merge(shared), schema.APDEX_THRESHOLD) == {(): apdex_t / 1e9}
+        instance.close()
+        assert family(merge(shared), schema.APDEX_THRESHOLD) == {(): apdex_t / 1e9}
+
+
 def test_points_are_sorted_and_without_duplicates(shared):
     """No family has two points with the same attributes: exporters and servers rely on it."""
     recorder = recorder_at(shared)

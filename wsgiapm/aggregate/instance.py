@@ -77,6 +77,7 @@ class Instance:
         self._reserve()
         if self.settle(call_witness) is None:
             raise BusyError
+        self.cells[layout.APDEX_T] = apdex_t
         self.segment.claim(self.header.epoch)
         return self._settlement.aborted
 

@@ -72,8 +72,11 @@ segment-N
                          14     word 32 at the time of the claim
                          32     transactions begun, of all owners
                          33     transactions now running without a row
-                         34     CPU time used by all owners
+                         34     CPU time used by all owners       35  how many owners there have been
                          36     1 once the server has told the owner to end because a request took too long
+                         37     1 if the owner says so when it ends, 2 once it has, or its death has been told; else 0
+                         38     monotonic time by which the owner's next sign of life is due, 0 if it gives none
+                         39     Apdex T the owner counts with
                          40     resident memory in bytes          41  threads
                          42     open files                        43  monotonic time of the last harvest
                          44     what the owner knows of its process, bits: 0 this is known, 1 started by a server's
@@ -194,7 +197,7 @@ PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, SETTLEMENTS,
     13,
     14,
 )
-BEGUN, ROWLESS, CPU_TIME, TIMED_OUT = 32, 33, 34, 36
+BEGUN, ROWLESS, CPU_TIME, OWNERS, TIMED_OUT, FAREWELL, DUE, APDEX_T = 32, 33, 34, 35, 36, 37, 38, 39
 RESIDENT_MEMORY, THREADS, OPEN_FILES, LAST_HARVEST = 40, 41, 42, 43
 SURROUNDINGS, UPLOAD_STATUS, LAST_DELIVERY = 44, 45, 46
 MIDDLEWARE_ERRORS, AGENT_ERRORS, INSTRUMENT_ERRORS, HARVEST_ERRORS, BOOTSTRAP_ERRORS = 48, 49, 50, 51, 52
@@ -206,6 +209,8 @@ GATES = {
     BOOTSTRAP_ERRORS: "bootstrap",
 }
 NO_ANSWER = 1
+
+PROMISED, TAKEN = 1, 2
 
 RUNNING, COUNTING, ENDED, ENDED_COUNTING, ABORTING = 1, 2, 3, 4, 5
 FAILED: Final = 1 << 16

@@ -10,52 +10,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
 from wsgiapm.aggregate import layout, schema
-from wsgiapm.aggregate.adoption import Aborted, Ended
 from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.aggregate.histogram import OVERFLOW, Table
-from wsgiapm.aggregate.in_flight import Row
 from wsgiapm.aggregate.layout import FIRST_CELL
 from wsgiapm.aggregate.observations import MergedCells, Observed, make_point
 from wsgiapm.aggregate.snapshot import Attributes, Family, HistogramPoint, NumberPoint
+from wsgiapm.aggregate.workers import Worker, worker_families
 from wsgiapm.pace import Pace, at_once
 
 _SECOND = 1_000_000_000
 _UNKNOWN_METRIC = schema.Metric("1", layout.COUNTER, 1, "A counter of a later version.")
-
-
-class Worker(Protocol):
-    """What is asked of a worker here."""
-
-    @property
-    def number(self) -> int:
-        """The number of its segment."""
-
-    @property
-    def live(self) -> bool:
-        """Whether its process is alive."""
-
-    @property
-    def header(self) -> Sequence[int]:
-        """The words of its segment's header."""
-
-    @property
-    def running(self) -> list[Row]:
-        """Its requests in flight."""
-
-    @property
-    def aborted(self) -> list[Aborted]:
-        """What it was killed in, as far as nobody has counted it yet."""
-
-    @property
-    def ended(self) -> list[Ended]:
-        """What had ended when it was killed, as far as nobody has counted it yet."""
-
-    @property
-    def finished(self) -> int:
-        """How many transactions its segment has finished."""
 
 
 # The sum of observations in nanoseconds, and the observations.
@@ -120,18 +86,13 @@ def _read_requests(
 def _read_ended(workers: Sequence[Worker], tables: Sequence[Table]) -> dict[Attributes, _Total]:
     """Return what had ended in dead workers and is not in their cells yet."""
     found: dict[Attributes, _Total] = {}
-    for entry in (entry for worker in workers for entry in worker.ended):
-        row, table = entry.row, tables[-1]
+    for its_t, entry in ((worker.header[layout.APDEX_T], entry) for worker in workers for entry in worker.ended):
+        row, table = entry.row, next((table for table in tables if table.apdex_t == its_t), tables[-1])
         attributes = schema.request_attributes(entry.route, row.status, row.method, row.scheme, row.error)
         upper = (*table.uppers, OVERFLOW)[bisect_left(table.uppers, row.duration)]
         total, before = found.get(attributes, (0, []))
         found[attributes] = total + row.duration, [*before, Observed(table.apdex_t, (upper,), (1,))]
     return found
-
-
-def _sum_family(name: str, unit: str, description: str, values: Iterable[tuple[Attributes, int | float]]) -> Family:
-    points = tuple([NumberPoint(attributes, value) for attributes, value in values if value])
-    return Family(name, unit, description, "sum", points)
 
 
 def _histogram_family(name: str, points: Iterable[HistogramPoint | None]) -> Family:
@@ -179,7 +140,7 @@ def _counters(merged: memoryview[int], every: list[Series], workers: Sequence[Wo
             aborted[key] = aborted.get(key, 0) + entry.count
     for name, by_attributes in values.items():
         definition = schema.METRICS.get(name, _UNKNOWN_METRIC)
-        yield _sum_family(name, definition.unit, definition.description, by_attributes.items())
+        yield Family.sums(name, definition.unit, definition.description, by_attributes.items())
 
 
 def _durations(metric: str, cells: MergedCells, every: list[Series]) -> Family:
@@ -191,37 +152,30 @@ def _durations(metric: str, cells: MergedCells, every: list[Series]) -> Family:
     return _histogram_family(metric, points)
 
 
-def _active(workers: Sequence[Worker]) -> Family:
+def _active(requests: Iterable[Series], workers: Sequence[Worker]) -> Family:
+    # Every method has its point, running or not: a gauge that vanishes keeps its last value in back ends.
+    https = (schema.SCHEME, "https")
+    schemes = schema.SCHEMES if any(https in series.attributes for series in requests) else ("http",)
     counts: dict[Attributes, int] = defaultdict(int)
+    for scheme in schemes:
+        for method in schema.METHODS:
+            counts[(schema.METHOD, method), (schema.SCHEME, scheme)] = 0
     for worker in workers:
         for row in worker.running:
             counts[(schema.METHOD, row.method), (schema.SCHEME, row.scheme)] += 1
         if worker.live and worker.header[layout.ROWLESS]:
             counts[(schema.METHOD, schema.OTHER_METHOD), (schema.SCHEME, "http")] += worker.header[layout.ROWLESS]
-    for method in ("GET", "POST"):
-        counts[(schema.METHOD, method), (schema.SCHEME, "http")] += 0
     points = tuple(NumberPoint(attributes, count) for attributes, count in sorted(counts.items()))
     return Family(schema.ACTIVE_REQUESTS, "{request}", "Requests that are running now.", "updown", points)
 
 
-def _workers(workers: Sequence[Worker]) -> Iterator[Family]:
-    def key(worker: Worker) -> Attributes:
-        return (("worker", worker.number),)
-
-    requests = [(key(w), w.finished + len(w.ended)) for w in workers]
-    yield _sum_family(schema.WORKER_REQUESTS, "{request}", "Requests a worker has finished.", requests)
-    yield _sum_family(
-        schema.WORKER_CPU_TIME,
-        "s",
-        "CPU time the processes of a worker's place have used.",
-        [(key(w), w.header[layout.CPU_TIME] / _SECOND) for w in workers],
-    )
-    memory = tuple(
-        NumberPoint(key(w), w.header[layout.RESIDENT_MEMORY])
-        for w in workers
-        if w.live and w.header[layout.RESIDENT_MEMORY]
-    )
-    yield Family(schema.WORKER_MEMORY, "By", "Resident memory of a worker.", "gauge", memory)
+def _thresholds(tables: Sequence[Table], workers: Sequence[Worker]) -> tuple[NumberPoint, ...]:
+    """Return the Apdex T of who has begun to count last, of those that live if any does."""
+    newest = max(workers, key=lambda worker: (worker.live, worker.header[layout.CLAIMED_WALL]), default=None)
+    in_force = newest.header[layout.APDEX_T] if newest is not None else 0
+    if not in_force and tables:
+        in_force = tables[-1].apdex_t
+    return (NumberPoint((), in_force / _SECOND),) if in_force else ()
 
 
 def project(
@@ -231,14 +185,12 @@ def project(
     end = FIRST_CELL + len(merged)
     every = [s for s in index.series[:] if s.head + s.head_cells <= end]
     cells = MergedCells(index, merged)
-    thresholds = index.tables[-1:]
-    threshold = tuple(NumberPoint((), t.apdex_t / _SECOND) for t in thresholds)
     return (
         *_requests(index, cells, every, workers, pace),
         _durations(schema.QUEUE_TIME, cells, every),
         _durations(schema.STREAM_DURATION, cells, every),
-        _active(workers),
+        _active([s for s in every if s.metric == schema.REQUEST_DURATION], workers),
         *_counters(merged, every, workers),
-        *_workers(workers),
-        Family(schema.APDEX_THRESHOLD, "s", "The Apdex T.", "gauge", threshold),
+        *worker_families(workers),
+        Family(schema.APDEX_THRESHOLD, "s", "The Apdex T.", "gauge", _thresholds(index.tables, workers)),
     )

@@ -25,6 +25,9 @@ RESPONSE_SIZE = "wsgiapm.response.size"
 WORKER_REQUESTS = "wsgiapm.worker.requests"
 WORKER_MEMORY = "wsgiapm.worker.memory"
 WORKER_CPU_TIME = "wsgiapm.worker.cpu.time"
+WORKER_PID = "wsgiapm.worker.pid"
+WORKER_UPTIME = "wsgiapm.worker.uptime"
+WORKER_STATE = "wsgiapm.worker.state"
 DROPPED = "wsgiapm.dropped"
 
 METHOD = "http.request.method"
@@ -44,6 +47,7 @@ OTHER_METHOD = "_OTHER"
 METHODS = (OTHER_METHOD, "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 METHOD_CODES = {method: code for code, method in enumerate(METHODS)}
 SCHEMES = ("http", "https")
+WORKER_STATES = ("starting", "serving", "stuck", "stopping", "ended")
 
 
 class Metric(NamedTuple):
@@ -69,7 +73,12 @@ METRICS = {
         "{request}", COUNTER, 1, "Requests whose client went away before it had the whole response."
     ),
     ABORTED_REQUESTS: Metric("{request}", COUNTER, 1, "Requests that were running when their worker died."),
-    DROPPED: Metric("{item}", COUNTER, 1, "What the agent could not keep, and why."),
+    DROPPED: Metric(
+        "{item}",
+        COUNTER,
+        1,
+        "Events that were not kept, and requests counted under (other) for want of a series, by reason.",
+    ),
 }
 
 

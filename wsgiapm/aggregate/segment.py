@@ -23,6 +23,15 @@ from wsgiapm.errors import SharedDirectoryError
 _WORD_FORMAT: Literal["L", "Q"] = "L" if struct.calcsize("L") == layout.WORD else "Q"
 
 _DAMAGED_AT_MOST = 3
+_OF_ONE_OWNER = (
+    layout.TIMED_OUT,
+    layout.FAREWELL,
+    layout.DUE,
+    layout.RESIDENT_MEMORY,
+    layout.THREADS,
+    layout.OPEN_FILES,
+    layout.LAST_HARVEST,
+)
 
 # From 3.13 on a mapping need not keep a descriptor of its own.
 _NO_DESCRIPTOR: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
@@ -134,7 +143,8 @@ class Segment:
         cells[layout.CLAIMED_WALL] = clock.time_ns()
         cells[layout.BEGUN_AT_CLAIM] = cells[layout.BEGUN]
         cells[layout.SETTLEMENTS] += 2
-        for word in (layout.TIMED_OUT, layout.RESIDENT_MEMORY, layout.THREADS, layout.OPEN_FILES, layout.LAST_HARVEST):
+        cells[layout.OWNERS] += 1
+        for word in _OF_ONE_OWNER:
             cells[word] = 0
         start = layout.segment_start(epoch, self.number)
         words = memoryview(start).cast("Q")
