@@ -20,6 +20,7 @@ from wsgiapm.aggregate.histogram import nanoseconds
 from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.index_file import Identity
 from wsgiapm.aggregate.instance import BusyError, Instance, alone, join
+from wsgiapm.aggregate.solitude import announce
 from wsgiapm.config import Resolved, Settings, resolve, shared_directory
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.harvest import Harvester, know_nothing
@@ -28,6 +29,7 @@ from wsgiapm.last_words import Coroner, FindStatus
 from wsgiapm.middleware import Middleware, WSGIApp
 from wsgiapm.profile.black_box import BlackBox
 from wsgiapm.recorder import Recorder
+from wsgiapm.self_report import SelfReport
 from wsgiapm.special_paths import find_special
 
 # A fifth of a second in all, and only when a process starts.
@@ -47,6 +49,7 @@ class Agent:
         self.problems = resolved.problems
         self.recorder: Recorder | None = None
         self.failures = 0
+        self._self_report = SelfReport(len(resolved.problems))
         self._harvester: Harvester | None = None
         self._black_box = BlackBox()
         self._stopped = False
@@ -60,9 +63,10 @@ class Agent:
             if self.recorder is None and not self._stopped:
                 try:
                     self._start()
-                except Exception:  # a gate
+                except Exception as error:  # a gate
                     self._given_up = True
-                    self.failed()
+                    announce(f"an internal error stopped the agent, nothing is counted: {error!r}")
+                    self.failed(layout.AGENT_ERRORS)
             return self.recorder
 
     def _start(self) -> None:
@@ -71,15 +75,17 @@ class Agent:
         for problem in self.problems:
             log.error("setting %s: %s", problem.name, problem.message)
         try:
-            install(settings.disabled_instruments, self.failed)
+            install(settings.disabled_instruments, partial(self.failed, layout.INSTRUMENT_ERRORS))
         except Exception:  # a gate
-            self.failed()
+            self.failed(layout.INSTRUMENT_ERRORS)
         instance = self._join()
+        self._self_report.open(instance, hooked=_process.hooked)
         recorder = Recorder(instance, max_series=settings.max_series, error_status=settings.error_status)
         self._harvester = Harvester(instance, settings, recorder, _process.find_status)
         self.recorder = recorder
         self._install_black_box(instance)
         self._harvester.restored = partial(self._install_black_box, instance)
+        self._harvester.describe = self._self_report.write
         if settings.harvest_mode == "thread":
             try:
                 self._harvester.start()
@@ -107,13 +113,15 @@ class Agent:
         except _UNUSABLE as error:
             reason = f"{path} has no room or cannot be written ({str(error) or 'see shared_max_bytes'})"
         log.error("%s; this process counts on its own until it is restarted", reason)
+        announce(reason)
         instance = alone(identity, settings.shared_max_bytes)
         instance.begin(apdex_t)
         return instance
 
-    def failed(self) -> None:
-        """Count and report the exception that is being handled: the app must not notice it."""
+    def failed(self, gate: int = layout.MIDDLEWARE_ERRORS) -> None:
+        """Count and report the exception that is being handled, caught at a gate: the app must not notice it."""
         self.failures += 1
+        self._self_report.count_error(gate)
         error = sys.exc_info()[1]
         place = error.__traceback__ if error is not None else None
         while place is not None and place.tb_next is not None:
@@ -139,7 +147,7 @@ class Agent:
             try:
                 self._harvester.refresh()
             except Exception:  # a gate
-                self.failed()
+                self.failed(layout.AGENT_ERRORS)
 
     def finish(self, seconds: float) -> None:
         """Upload once more before the process ends, unless a hook has seen to that; takes at most so many seconds."""
@@ -147,7 +155,7 @@ class Agent:
             try:
                 self._harvester.finish(seconds)
             except Exception:  # a gate
-                self.failed()
+                self.failed(layout.AGENT_ERRORS)
 
     def note_timeout(self) -> None:
         """Note that the server ends this process because a request took too long."""
@@ -158,13 +166,14 @@ class Agent:
         """In a forked child: let go of what belongs to the parent, which goes on counting the requests it has begun."""
         recorder, self.recorder = self.recorder, None
         self._black_box.leave()
+        self._self_report.close()
         self._harvester = None
         self._given_up = False
         if recorder is not None:
             try:
                 recorder.leave()
             except Exception:  # a gate
-                self.failed()
+                self.failed(layout.AGENT_ERRORS)
 
 
 def _join_patiently(path: str, identity: Identity, budget: int, apdex_t: int) -> Instance:
@@ -190,6 +199,7 @@ class _Process:
         self.agents: dict[Settings, Agent] = {}
         self.lock = native.allocate_lock()
         self.find_status: FindStatus = know_nothing
+        self.hooked = False
 
     def agent_for(self, resolved: Resolved) -> Agent:
         agent = self.agents.get(resolved.settings)
@@ -252,6 +262,7 @@ def stop() -> None:
 
 def start_all() -> None:
     """Start the agents of all middlewares in this process, or the one of the plain settings if there are none."""
+    _process.hooked = True
     if not _process.agents:
         _process.agent_for(resolve())
     for agent in list(_process.agents.values()):

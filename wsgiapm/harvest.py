@@ -29,7 +29,7 @@ from wsgiapm.exporters.otlp import encode_metrics
 from wsgiapm.last_words import Coroner, FindStatus
 from wsgiapm.otlp import LOGS_PATH, METRICS_PATH
 from wsgiapm.pace import giving_way
-from wsgiapm.uploader import Uploader
+from wsgiapm.uploader import Outcome, Uploader
 
 _FIRST_AFTER = 1.0
 # How often who ends asks to lead, and for how long (s) between: many workers end at once, and the last has it all.
@@ -74,12 +74,14 @@ def resident_memory() -> int:
         return int(psutil.Process().memory_info().rss)
 
 
-def guard(step: Callable[[], None], what: str) -> None:
-    """Take a step; when it fails, say so and go on."""
+def guard(step: Callable[[], None], what: str) -> bool:
+    """Take a step; when it fails, say so and go on. Returns whether it went well."""
     try:
         step()
     except Exception as error:  # a gate
         log.once(f"harvest {what} {type(error)}", "ERROR", "%s failed, please report it: %r", what, error)
+        return False
+    return True
 
 
 def pause_until_next(interval: float, now: float) -> float:
@@ -124,6 +126,7 @@ class Harvester:
         self._told_delivery = False
         self._keeper = Keeper(instance, settings.harvest_interval)
         self.restored: Callable[[], None] = lambda: None
+        self.describe: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Begin the rounds in a native thread; raises RuntimeError when the system gives none."""
@@ -151,9 +154,9 @@ class Harvester:
             self.run_round()
             pause = pause_until_next(self._interval(), clock.time())
         if self._last_round:
-            guard(self.refresh, "writing the gauges")
-            guard(self._lead_last, "merging and uploading")
-        guard(self._stop_leading, "ending to lead")
+            self._try(self.refresh, "writing the gauges")
+            self._try(self._lead_last, "merging and uploading")
+        self._try(self._stop_leading, "ending to lead")
         self._done.release()
 
     def _interval(self) -> float:
@@ -163,9 +166,13 @@ class Harvester:
 
     def run_round(self) -> None:
         """Refresh our gauges; as the leader also settle, merge and upload."""
-        guard(self._stay, "restoring the shared directory")
-        guard(self.refresh, "writing the gauges")
-        guard(self._lead, "merging and uploading")
+        self._try(self._stay, "restoring the shared directory")
+        self._try(self.refresh, "writing the gauges")
+        self._try(self._lead, "merging and uploading")
+
+    def _try(self, step: Callable[[], None], what: str) -> None:
+        if not guard(step, what) and self._recorder is not None:
+            self._instance.cells[layout.HARVEST_ERRORS] += 1
 
     def _stay(self) -> None:
         if self._recorder is not None and self._keeper.check(leading=self._leading):
@@ -184,6 +191,7 @@ class Harvester:
         cells[layout.CPU_TIME] = self._cpu_before + time.process_time_ns()
         cells[layout.RESIDENT_MEMORY] = resident_memory()
         cells[layout.LAST_HARVEST] = clock.monotonic_ns()
+        self.describe()
 
     def leads(self) -> bool:
         """Tell whether this process is the one that merges and uploads, becoming it if nobody is."""
@@ -215,6 +223,13 @@ class Harvester:
         settle_orphans(self._instance, self._call_witness)
         return self.upload()
 
+    def _note_outcome(self, outcome: Outcome, *, delivered: bool) -> None:
+        if self._recorder is not None:
+            cells = self._instance.cells
+            cells[layout.UPLOAD_STATUS] = outcome.status or layout.NO_ANSWER
+            if delivered:
+                cells[layout.LAST_DELIVERY] = clock.monotonic_ns()
+
     def _upload_events(self, uploader: Uploader) -> None:
         directory, header = self._instance.directory, self._instance.header
         if directory is None:
@@ -238,6 +253,7 @@ class Harvester:
             return True
         outcome = self._uploader.send(METRICS_PATH, encode_metrics(snapshot, giving_way))
         delivered = outcome.kind in ("delivered", "partial")
+        self._note_outcome(outcome, delivered=delivered)
         self._uploaded_empty = delivered
         if delivered:
             self._upload_events(self._uploader)

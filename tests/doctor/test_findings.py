@@ -89,7 +89,7 @@ def test_another_file_format(record: Record, diagnose: Diagnose, shared: Path) -
     index[8] = 99
     (shared / "index").write_bytes(index)
 
-    assert "99" in diagnose()[1]["directory-unusable"]["message"]
+    assert "99" in diagnose()[1]["other-format"]["message"]
 
 
 def test_a_damaged_counter_file(record: Record, diagnose: Diagnose, shared: Path) -> None:
@@ -184,4 +184,4 @@ def test_logind_removes_shared_memory_unless_told_not_to(text: str, removes: boo
     config = tmp_path / "logind.conf"
     config.write_text(f"[Login]\n{text}", encoding="utf-8")
 
-    assert place.removes_ipc(str(config)) is removes
+    assert place.removes_ipc([str(config)]) is removes

@@ -31,6 +31,9 @@ _OF_ONE_OWNER = (
     layout.THREADS,
     layout.OPEN_FILES,
     layout.LAST_HARVEST,
+    layout.SURROUNDINGS,
+    layout.UPLOAD_STATUS,
+    layout.LAST_DELIVERY,
 )
 
 # From 3.13 on a mapping need not keep a descriptor of its own.

@@ -22,9 +22,7 @@ _MARKS = {"info": "ok     ", "warning": "WARNING", "error": "ERROR  "}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     add_shared_directory(parser)
-    parser.add_argument(
-        "--json", action="store_true", help='print {"findings": [{"id", "severity", "message", "remedy"}]}'
-    )
+    parser.add_argument("--json", action="store_true", help="print findings[] of id, severity, message, remedy")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from wsgiapm.aggregate.mappings import Counting
 from wsgiapm.config import Resolved
-
-Severity = Literal["info", "warning", "error"]
+from wsgiapm.doctor.catalogue import CATALOGUE, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,20 @@ class Finding:
     remedy: str = ""
 
 
+def found(name: str, message: str, remedy: str = "") -> Finding:
+    """Return a finding of the catalogue; `remedy` is for where more is known than stands there."""
+    entry = CATALOGUE[name]
+    return Finding(name, entry.severity, message, remedy or entry.remedy)
+
+
 class Patient(NamedTuple):
-    """What is examined: the settings as they were found, and the shared directory they lead to."""
+    """What is examined: the settings as they were found, and the shared directory they lead to.
+
+    `named` tells that the directory was named, and so need not be that of the settings; `counting` are all processes of
+    this machine that count, as far as they can be seen.
+    """
 
     resolved: Resolved
     path: str
+    named: bool
+    counting: list[Counting]

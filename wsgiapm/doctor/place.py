@@ -5,13 +5,20 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from glob import glob
 
 from wsgiapm.aggregate.layout import CHUNK_BYTES
-from wsgiapm.doctor.finding import Finding, Patient
+from wsgiapm.doctor.finding import Finding, Patient, found
 
-_REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "fuse.sshfs", "9p", "afs")
-_LOGIND = "/etc/systemd/logind.conf"
+_REMOTE = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
+)
+_REMOTE_BY_FUSE = frozenset({"ceph", "gcsfuse", "glusterfs", "juicefs", "rclone", "s3fs", "sshfs"})
+_LOGIND = ("/etc/systemd/logind.conf", *(f"{top}/systemd/logind.conf.d/*.conf" for top in ("/usr/lib", "/run", "/etc")))
+_LINGER = "/var/lib/systemd/linger"
+_SYSTEMD = "/run/systemd/system"
+_IN_MEMORY = "/dev/shm/"  # noqa: S108  # looked at, not opened
 _LAST_SYSTEM_UID = 999
 
 
@@ -22,13 +29,9 @@ def examine(patient: Patient) -> Iterator[Finding]:
     if not os.path.isdir(here):
         return
     yield from _examine_room(path, here)
-    kind = file_system(here)
-    if kind in _REMOTE:
-        message = (
-            f"{path} is on a network file system ({kind}): its locks and its memory mapping are not reliable there"
-        )
-        yield Finding("network-file-system", "error", message, "set shared_dir to a directory of this machine")
-    yield from _examine_logind(path, here)
+    yield from examine_kind(path, file_system(here))
+    if path.startswith(_IN_MEMORY) and os.path.isdir(_SYSTEMD):
+        yield from examine_logind(path, os.stat(here).st_uid, _LOGIND, _LINGER)
 
 
 def _examine_room(path: str, here: str) -> Iterator[Finding]:
@@ -37,7 +40,16 @@ def _examine_room(path: str, here: str) -> Iterator[Finding]:
     if free < CHUNK_BYTES or not status.f_favail:
         message = f"{path} is full: {free} bytes are free there; workers that start now count on their own"
         remedy = f"free some room (df {here}), or set shared_dir to a directory elsewhere, and restart the app"
-        yield Finding("directory-full", "error", message, remedy)
+        yield found("directory-full", message, remedy)
+
+
+def examine_kind(path: str, kind: str) -> Iterator[Finding]:
+    """Report a file system of another machine; `kind` is its type."""
+    if kind in _REMOTE or kind.removeprefix("fuse.") in _REMOTE_BY_FUSE:
+        message = (
+            f"{path} is on a network file system ({kind}): its locks and its memory mapping are not reliable there"
+        )
+        yield found("network-file-system", message)
 
 
 def file_system(path: str, mounts: str = "/proc/self/mounts") -> str:
@@ -57,26 +69,40 @@ def file_system(path: str, mounts: str = "/proc/self/mounts") -> str:
     return kind
 
 
-def _examine_logind(path: str, here: str, config: str = _LOGIND) -> Iterator[Finding]:
-    if not path.startswith("/dev/shm/") or not os.path.isdir("/run/systemd/system"):  # noqa: S108
-        return
-    uid = os.stat(here).st_uid
-    if uid <= _LAST_SYSTEM_UID or removes_ipc(config) is False:
+def examine_logind(path: str, uid: int, configs: Sequence[str], linger: str) -> Iterator[Finding]:
+    """Report a directory in memory that logind will empty.
+
+    Args:
+        path: the directory.
+        uid: whose it is.
+        configs: patterns of logind's files, the one that counts last at the end.
+        linger: the directory with a file for each user who is never logged out.
+    """
+    if uid <= _LAST_SYSTEM_UID or not removes_ipc(configs):
         return
     try:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
         user = str(uid)
-    message = f"logind empties /dev/shm of {user} when {user} last logs out (RemoveIPC=yes): running workers put {path} back, but what dead ones counted can be lost"
-    remedy = f"run the app as a system user, or `loginctl enable-linger {user}`, or RemoveIPC=no in {config}"
-    yield Finding("remove-ipc", "warning", message, remedy)
+    if os.path.exists(os.path.join(linger, user)):
+        return
+    message = (
+        f"logind empties /dev/shm of {user} when {user} last logs out (RemoveIPC=yes): running workers put {path} back, "
+        "but what dead ones counted can be lost"
+    )
+    remedy = f"run the app as a system user, or `loginctl enable-linger {user}`, or RemoveIPC=no in {configs[0]}"
+    yield found("remove-ipc", message, remedy)
 
 
-def removes_ipc(config: str) -> bool:
+def removes_ipc(configs: Sequence[str]) -> bool:
     """Tell whether logind removes a user's shared memory; it does unless its configuration says no."""
-    try:
-        with open(config, encoding="utf-8", errors="replace") as file:
-            values = [line.partition("=")[2].strip() for line in file if line.strip().startswith("RemoveIPC")]
-    except OSError:
-        return True
-    return not values or values[-1].lower() not in ("no", "false", "0", "off")
+    removes = True
+    for name in (name for pattern in configs for name in sorted(glob(pattern))):
+        try:
+            with open(name, encoding="utf-8", errors="replace") as file:
+                values = [line.partition("=")[2].strip() for line in file if line.strip().startswith("RemoveIPC")]
+        except OSError:
+            continue
+        if values:
+            removes = values[-1].lower() not in ("no", "false", "0", "off")
+    return removes

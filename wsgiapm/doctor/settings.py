@@ -5,18 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wsgiapm.doctor.finding import Finding, Patient
+from wsgiapm.doctor.finding import Finding, Patient, found
 
 
 def examine(patient: Patient) -> Iterator[Finding]:
     """Report every bad value, and an agent that is switched off."""
     for problem in patient.resolved.problems:
-        remedy = "correct it; until then its default is used. `wsgiapm check-config` shows what is in force"
-        yield Finding("bad-setting", "warning", problem.message, remedy)
+        yield found("bad-setting", problem.message)
+    origins = patient.resolved.origins
     if not patient.resolved.settings.enabled:
-        origin = patient.resolved.origins["enabled"]
-        yield Finding("disabled", "warning", f"nothing is recorded: enabled is off ({origin})", "set enabled to true")
+        yield found("disabled", f"nothing is recorded: enabled is off ({origins['enabled']})")
     if not patient.resolved.settings.endpoint:
-        origin = patient.resolved.origins["endpoint"]
-        message = f"nothing is uploaded: endpoint is empty ({origin})"
-        yield Finding("no-endpoint", "info", message, "set endpoint if a report is wanted")
+        yield found("no-endpoint", f"nothing is uploaded: endpoint is empty ({origins['endpoint']})")

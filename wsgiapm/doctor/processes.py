@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The processes that count: what each says of itself in its counter file, and whether anybody harvests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from wsgiapm import clock, surroundings
+from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.directory import SharedDirectory
+from wsgiapm.aggregate.merge import Totals, Worker
+from wsgiapm.config import Settings
+from wsgiapm.doctor.finding import Finding, Patient, found
+
+_MISSED_HARVESTS = 3
+_SECOND = 1_000_000_000
+_REFUSED = (401, 403)
+
+
+def examine(patient: Patient, directory: SharedDirectory, totals: Totals) -> Iterator[Finding]:
+    """Report workers without hooks, threads or harvests, and those that gevent patched too late."""
+    live = [worker for worker in totals.workers if worker.live]
+    yield found("workers", f"{len(live)} processes count in {patient.path} now, {len(totals.workers)} files in all")
+    leader = directory.holder(layout.LEADER_LOCK)
+    yield from _examine_harvests(live, leader, patient.resolved.settings)
+    yield from _examine_marks(live)
+    yield from _examine_uploads([worker for worker in live if worker.header[layout.PID] == leader])
+
+
+def _examine_marks(live: list[Worker]) -> Iterator[Finding]:
+    pids = _ask(live, lambda word: bool(word & surroundings.GUNICORN) and not word & surroundings.HOOKED)
+    if pids:
+        yield found("no-hooks", f"{len(pids)} workers of gunicorn run without the hooks of wsgiapm: {pids}")
+    pids = _ask(live, lambda word: bool(word & surroundings.TLS_MIXED))
+    if pids:
+        message = (
+            f"gevent patched ssl after urllib3 had been imported, https does not work in {len(pids)} workers: {pids}"
+        )
+        yield found("gevent-order", message)
+    pids = _ask(
+        live, lambda word: word & (surroundings.PATCHED_LATE | surroundings.TLS_MIXED) == surroundings.PATCHED_LATE
+    )
+    if pids:
+        yield found("gevent-order", f"gevent patched {len(pids)} workers after the agent had started: {pids}")
+    pids = _ask(live, lambda word: surroundings.bad_settings(word) > 0)
+    if pids:
+        yield found(
+            "worker-settings", f"{len(pids)} workers run with bad settings, for which defaults are used: {pids}"
+        )
+
+
+def _ask(live: list[Worker], holds: Callable[[int], bool]) -> list[int]:
+    """Return the ids of the processes that say so of themselves."""
+    words = [(worker.header[layout.PID], worker.header[layout.SURROUNDINGS]) for worker in live]
+    return [pid for pid, word in words if word & surroundings.KNOWN and holds(word)]
+
+
+def _examine_harvests(live: list[Worker], leader: int | None, settings: Settings) -> Iterator[Finding]:
+    patience = _MISSED_HARVESTS * settings.harvest_interval
+    late = [worker for worker in live if _since_harvest(worker.header) > patience]
+    if not late or (leader is not None and leader not in {worker.header[layout.PID] for worker in live}):
+        return  # else somebody outside harvests for them
+    unable = set(_ask(late, lambda word: bool(word & surroundings.NO_THREADS)))
+    if unable:
+        message = f"threads are off in {len(unable)} workers of uwsgi, and nobody harvests for them: {sorted(unable)}"
+        yield found("threads-off", message)
+    if len(unable) < len(late):
+        numbers = [worker.number for worker in late if worker.header[layout.PID] not in unable]
+        message = f"{len(numbers)} of {len(live)} workers have not harvested for more than {patience:g} s: {numbers}"
+        if settings.harvest_mode == "external":
+            yield found("no-harvest", f"{message}; harvest_mode is external", "run `wsgiapm harvest` beside the app")
+        else:
+            yield found("no-harvest", message)
+
+
+def _since_harvest(header: memoryview[int]) -> float:
+    last = header[layout.LAST_HARVEST] or header[layout.CLAIMED_MONOTONIC]
+    return (clock.monotonic_ns() - last) / _SECOND
+
+
+def _examine_uploads(leaders: list[Worker]) -> Iterator[Finding]:
+    """Report what the app's own uploads came to: its settings may be others than those seen here."""
+    for worker in leaders:
+        pid, status = worker.header[layout.PID], worker.header[layout.UPLOAD_STATUS]
+        if status in _REFUSED:
+            yield found("wrong-token", f"the server answered {status} to the last upload of process {pid}: wrong token")
+        elif status == layout.NO_ANSWER:
+            yield found("endpoint-refuses", f"the last upload of process {pid} reached no server")
+        elif status >= 300:
+            yield found("endpoint-refuses", f"the server answered {status} to the last upload of process {pid}")
