@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ast
 import fcntl
 import mmap
 import os
