@@ -275,10 +275,10 @@ def gunicorn_app(process: Callable[..., Running], tmp_path: Path) -> Callable[..
         cwd: str | Path | None = None,
         env: Mapping[str, str] | None = None,
         hooks: bool = True,
-        python: str = sys.executable,
+        program: Sequence[str] = (sys.executable, "-m", "gunicorn"),
     ) -> tuple[Running, int]:
         port = _free_port()
-        argv = [python, "-m", "gunicorn", "--bind", f"{HOST}:{port}", "--no-control-socket"]
+        argv = [*program, "--bind", f"{HOST}:{port}", "--no-control-socket"]
         argv += ["--config", "python:wsgiapm.gunicorn_hooks"] if hooks else []
         environment = {"WSGIAPM_SHARED_DIR": str(tmp_path / "shared"), "WSGIAPM_ENDPOINT": "", **(env or {})}
         running = process([*argv, *options, app], env=environment, cwd=cwd)

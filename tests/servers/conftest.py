@@ -217,7 +217,7 @@ def gunicorn(
     ready_workers: Callable[[Any], int],
     wait_until: Callable[..., Any],
 ) -> Callable[..., tuple[Any, Client]]:
-    """`gunicorn(*options, env={}, hooks=True, python=…)` runs the app of these tests; returns the process and a client."""
+    """`gunicorn(*options, env={}, hooks=True, program=…)` runs the app of these tests; returns the process and a client."""
 
     def start(*options: str, env: dict[str, str] | None = None, **how: Any) -> tuple[Any, Client]:
         environment = {"MARKS": str(marks), **(env or {})}

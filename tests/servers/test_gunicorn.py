@@ -269,7 +269,7 @@ def python_for_all():
 
 @pytest.fixture
 def for_nobody(tmp_path):
-    """How to start gunicorn so that another user can run what root has started: the Python, and where its packages are."""
+    """How to start gunicorn so that another user can run what root has started: the program, and where its packages are."""
     if os.geteuid() != 0:
         pytest.skip("only root can give up being root")
     python = python_for_all()
@@ -279,7 +279,7 @@ def for_nobody(tmp_path):
             pytest.skip(f"other users cannot get into {closed}, where {path} is")
     for path in (tmp_path, *tmp_path.parents[:2]):
         path.chmod(0o755)
-    return {"python": python, "env": {"PYTHONPATH": os.pathsep.join([ROOT, PACKAGES])}}
+    return {"program": [python, "-m", "gunicorn"], "env": {"PYTHONPATH": os.pathsep.join([ROOT, PACKAGES])}}
 
 
 @each_worker
@@ -292,7 +292,7 @@ def test_a_master_of_roots_makes_the_directory_for_its_workers(worker, preload, 
     counts.path = str(own / "shared")
     options = [*WORKERS[worker], *(["--preload"] if preload else []), "--user", "nobody", "--group", "nogroup"]
     running, client = gunicorn(
-        *options, python=for_nobody["python"], env={**for_nobody["env"], "WSGIAPM_SHARED_DIR": counts.path}
+        *options, program=for_nobody["program"], env={**for_nobody["env"], "WSGIAPM_SHARED_DIR": counts.path}
     )
     assert client.get_many("/json", 40) == {200: 40}
     assert running.stop() == 0
@@ -309,7 +309,7 @@ def test_the_default_directory_is_that_of_the_workers_user(gunicorn, counts, for
     """Below the uid the workers run as, although root starts them."""
     name = f"test-{os.getpid()}-{time.monotonic_ns()}"
     env = {**for_nobody["env"], "WSGIAPM_SHARED_DIR": "", "WSGIAPM_APP_NAME": name}
-    running, client = gunicorn(*WORKERS["sync"], "--user", "nobody", python=for_nobody["python"], env=env)
+    running, client = gunicorn(*WORKERS["sync"], "--user", "nobody", program=for_nobody["program"], env=env)
     assert client.get_many("/json", 20) == {200: 20}
     assert running.stop() == 0
     counts.path = f"/dev/shm/wsgiapm-65534/{name}"
