@@ -32,6 +32,9 @@ from wsgiapm.pace import giving_way
 from wsgiapm.uploader import Outcome, Uploader
 
 _FIRST_AFTER = 1.0
+# Longer than an upload can take, whatever the server does.
+_TURN_ATTEMPTS = 300
+_TURN_PAUSE = 0.1
 # How often who ends asks to lead, and for how long (s) between: many workers end at once, and the last has it all.
 _LAST_ATTEMPTS = 50
 _LAST_PAUSE = 0.005
@@ -241,8 +244,22 @@ class Harvester:
         if outcome.kind != "retry":  # refused for good is refused for ever
             note_delivered(directory, mail)
 
+    def takes_turn(self) -> bool:
+        """Tell whether we may upload now, until `upload` ends: two at once could send the older sums last."""
+        directory = self._instance.directory
+        return directory is None or directory.try_lock(layout.UPLOAD_LOCK)
+
     def upload(self) -> bool:
-        """Merge and send; returns whether the server has it."""
+        """Merge and send, if it is our turn; returns whether the server has it."""
+        if not self.takes_turn():
+            return False
+        try:
+            return self._upload()
+        finally:
+            if self._instance.directory is not None:
+                self._instance.directory.unlock(layout.UPLOAD_LOCK)
+
+    def _upload(self) -> bool:
         if self._uploader is None:
             self._uploader = make_uploader(self._settings)
         if self._uploader is None or not self._uploader.ready() or self._keeper.is_silent():
@@ -272,8 +289,17 @@ def run(path: str, settings: Settings, once: bool) -> int:  # noqa: FBT001  # as
     if not settings.endpoint:
         log.error("harvest: endpoint is empty, so there is nowhere to upload to; set WSGIAPM_ENDPOINT")
         return 1
+    if once:
+        return 0 if _run_in_turn(harvester) else 1
     while True:
-        delivered = harvester.run_once() if once or harvester.leads() else True
-        if once:
-            return 0 if delivered else 1
+        if harvester.leads():
+            harvester.run_once()
         native.sleep(settings.harvest_interval)
+
+
+def _run_in_turn(harvester: Harvester) -> bool:
+    for _ in range(_TURN_ATTEMPTS):
+        if harvester.takes_turn():
+            break
+        native.sleep(_TURN_PAUSE)
+    return harvester.run_once()

@@ -19,6 +19,7 @@ Locks (byte offsets in ``locks``)::
 
     0            held while a record is appended to the index, or the index is created
     1            held by the process that harvests (the leader)
+    2            held while the sums are read and uploaded, so that smaller sums never follow larger ones
     16 + N       held by the process that owns segment N, as long as it lives
 
 A record lock belongs to the process, is not inherited over fork and is freed by the kernel at the end of the process,
@@ -173,7 +174,7 @@ BLOCK: Final = struct.Struct("<BBHII")
 INTEGERS, FLOATS = 1, 2
 COUNTER, HISTOGRAM, TRANSACTIONS, NANOSECONDS, GAUGE = 1, 2, 3, 4, 5
 
-INDEX_LOCK, LEADER_LOCK, SEGMENT_LOCKS = 0, 1, 16
+INDEX_LOCK, LEADER_LOCK, UPLOAD_LOCK, SEGMENT_LOCKS = 0, 1, 2, 16
 MAX_SEGMENTS: Final = 1024
 
 SEGMENT_MAGIC: Final = b"wsgiapmS"
