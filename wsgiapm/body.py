@@ -143,9 +143,13 @@ class Body:
         """Close the app's iterable, whatever has become of the request, once."""
         self._end(complete=False)
         body, self._body = self._body, ()
+        iterator, self._iterator = self._iterator, None
         close = getattr(body, "close", None)
-        if close is not None:
-            close()
+        try:
+            if close is not None:
+                close()
+        finally:
+            del iterator  # not before: a server lets go of it when it has closed the body
 
     def _end(self, *, complete: bool) -> None:
         transaction = self._transaction

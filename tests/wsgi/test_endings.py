@@ -34,6 +34,7 @@ def names(error):
     return [frame.name for frame in traceback.extract_tb(error.__traceback__)]
 
 
+@pytest.mark.pitfall(10)
 @pytest.mark.parametrize("started", [False, True], ids=["before start_response", "after it"])
 def test_an_error_of_the_app_passes_as_the_same_object(started, watch, books, serve):
     """With its traceback; recorded with its type, and the status if there was one."""
@@ -53,6 +54,7 @@ def test_an_error_of_the_app_passes_as_the_same_object(started, watch, books, se
     assert books.running == 0
 
 
+@pytest.mark.pitfall(10)
 @pytest.mark.parametrize(
     "kind", [SystemExit, KeyboardInterrupt, GeneratorExit, GreenletExit, asyncio.CancelledError], ids=str
 )
@@ -89,6 +91,7 @@ def test_other_exceptions_that_are_no_errors_by_class_are_errors(watch, books, s
     assert str(error).endswith("Timeout")
 
 
+@pytest.mark.pitfall(6)
 def test_an_error_in_the_middle_of_the_body_closes_it(watch, books, serve, closing):
     """The server sees the error and closes; the app's close is called once."""
     error = AppError("mid")
@@ -122,6 +125,7 @@ def test_an_error_of_the_body_before_its_first_chunk_counts(iterate, watch, book
     assert (books.running, books.requests) == (0, {("/", None, NAME): 1})
 
 
+@pytest.mark.pitfall(7)
 def test_an_error_in_close_passes_after_the_request_was_recorded(watch, books, serve, closing):
     """The answer was complete by then: it is the server that logs it."""
     body = closing(b"a", close_error=AppError("close"))
@@ -197,6 +201,7 @@ class Tracked(dict):
     """An environ that can be watched."""
 
 
+@pytest.mark.pitfall(17)
 @pytest.mark.parametrize("body", [[b"x"], None], ids=["list", "iterator"])
 def test_nothing_of_a_request_is_kept(body, watch, environ, closing):
     """Neither environ nor start_response outlive it, and no cycle has to be collected."""
@@ -225,6 +230,7 @@ def test_nothing_of_a_request_is_kept(body, watch, environ, closing):
         gc.enable()
 
 
+@pytest.mark.pitfall(12)
 @pytest.mark.parametrize("place", ["call", "body"])
 def test_nothing_of_an_exception_is_kept(place, watch, environ):
     """A kept traceback would keep every local variable of the app."""

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from wsgiapm import APMMiddleware
 from wsgiapm.middleware import KEY
 from wsgiapm.transaction import current_transaction
 
@@ -17,6 +18,7 @@ def hello(environ, start_response):
     return [b"hello"]
 
 
+@pytest.mark.pitfall(10)
 def test_the_app_is_called_at_once(watch, environ):
     """Not when the body is first iterated."""
     called = []
@@ -26,11 +28,13 @@ def test_the_app_is_called_at_once(watch, environ):
     body.close()
 
 
+@pytest.mark.pitfall(25)
 def test_the_app_can_be_found(watch):
     """By tools that unwrap."""
     assert watch(hello).__wrapped__ is hello
 
 
+@pytest.mark.pitfall(17)
 def test_environ_gets_one_key_and_nothing_else_is_touched(watch, environ):
     """No value is replaced, wsgi.input and wsgi.file_wrapper in particular."""
     values = environ()
@@ -102,12 +106,22 @@ def test_an_ignored_transaction_is_not_recorded(body, watch, books, serve):
     assert (books.requests, books.running) == ({}, 0)
 
 
+@pytest.mark.pitfall(27)
+def test_a_disabled_agent_leaves_nothing_around_the_app(monkeypatch):
+    """The app itself is what the server gets: no cost, and nothing that could go wrong."""
+    assert APMMiddleware(hello, enabled=False) is hello
+    monkeypatch.setenv("WSGIAPM_ENABLED", "false")
+    assert APMMiddleware(hello) is hello
+
+
+@pytest.mark.pitfall(19)
 def test_nested_middlewares_record_once(watch, books, serve):
     """The outermost owns the request."""
     assert serve(watch(watch(watch(hello)))).body == b"hello"
     assert books.requests == {("/", 200, None): 1}
 
 
+@pytest.mark.pitfall(19)
 def test_a_request_passed_on_inside_is_no_second_one(watch, books, serve, environ):
     """Cascades and mounts call another wrapped app with a copy of the environ."""
     inner = watch(hello)
@@ -119,6 +133,7 @@ def test_a_request_passed_on_inside_is_no_second_one(watch, books, serve, enviro
     assert books.requests == {("/a", 200, None): 1}
 
 
+@pytest.mark.pitfall(19)
 @pytest.mark.parametrize("streamed", [False, True], ids=["list", "iterator"])
 def test_a_request_of_its_own_inside_another_leaves_the_outer_one_running(streamed, watch, books, serve, environ):
     """A test client within an app makes a new environ: it is a request of its own, and the outer one goes on after it."""
@@ -187,6 +202,7 @@ def trouble(*_):
     raise TroubleError
 
 
+@pytest.mark.pitfall(7)
 @pytest.mark.parametrize("step", ["begin", "finish", "forget"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["list", "iterator"])
 def test_what_fails_in_the_agent_is_never_seen_by_the_app(step, streamed, watch, books, serve, monkeypatch):
@@ -207,6 +223,7 @@ def test_what_fails_in_the_agent_is_never_seen_by_the_app(step, streamed, watch,
     assert current_transaction() is None
 
 
+@pytest.mark.pitfall(7)
 def test_an_error_of_the_app_passes_although_the_agent_fails(watch, books, serve, monkeypatch):
     """The app's error is the one that is seen."""
     monkeypatch.setattr(books.recorder, "finish", trouble)
@@ -239,6 +256,7 @@ def test_methods_that_are_not_known_are_one(method, name, watch, books, serve):
     assert books.methods == {(name, "http"): 1}
 
 
+@pytest.mark.pitfall(18)
 @pytest.mark.parametrize(
     ("script", "path", "route"),
     [
@@ -257,6 +275,7 @@ def test_the_route_without_a_framework_is_the_folded_path(script, path, route, w
     assert books.requests == {(route, 200, None): 1}
 
 
+@pytest.mark.pitfall(24)
 @pytest.mark.parametrize("value", ["t=junk", "1700000000.\xb2", "\xb2", "t=", "9" * 30, "-1", "1e9", "t=1.2.3", "٣"])
 def test_a_header_from_outside_cannot_keep_a_request_from_being_counted(value, watch, books, serve):
     """X-Request-Start comes from whoever sends it."""

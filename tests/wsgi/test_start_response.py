@@ -16,6 +16,7 @@ def fail():
     raise ValueError("late")
 
 
+@pytest.mark.pitfall(11)
 def test_start_response_is_passed_on_when_it_is_called(watch, environ):
     """Not when the body begins: a server may have a reason to know early."""
     calls = []
@@ -30,6 +31,7 @@ def test_start_response_is_passed_on_when_it_is_called(watch, environ):
     assert calls == [("200 OK", [("X", "1")]), "app goes on"]
 
 
+@pytest.mark.pitfall(11)
 @pytest.mark.parametrize("given", [(), (None,)], ids=["not given", "None"])
 def test_a_server_without_exc_info_is_served(given, watch, books, environ):
     """Test clients have start_response with two parameters; a third one is passed only if there is something in it."""
@@ -45,6 +47,7 @@ def test_a_server_without_exc_info_is_served(given, watch, books, environ):
     assert books.requests == {("/", 200, None): 1}
 
 
+@pytest.mark.pitfall(11)
 @pytest.mark.parametrize("keyword", [False, True], ids=["positional", "keyword"])
 def test_exc_info_is_passed_on(keyword, watch, books, serve):
     """The app changed its mind before anything was sent: its last word counts."""
@@ -67,6 +70,7 @@ def test_exc_info_is_passed_on(keyword, watch, books, serve):
     assert books.requests == {("/", 500, "500"): 1}
 
 
+@pytest.mark.pitfall(11)
 def test_a_status_that_comes_too_late_does_not_count(watch, books, serve):
     """The server has sent the headers and re-raises; the client saw the first status."""
 
@@ -98,6 +102,7 @@ def test_a_status_the_server_refuses_does_not_count(watch, books, serve):
     assert books.requests == {("/", 200, "AssertionError"): 1}
 
 
+@pytest.mark.pitfall(13)
 def test_start_response_may_come_with_the_first_chunk(watch, books, serve):
     """Generators call it only when they are run."""
 
@@ -111,6 +116,7 @@ def test_start_response_may_come_with_the_first_chunk(watch, books, serve):
     assert books.requests == {("(not found)", 404, None): 1}
 
 
+@pytest.mark.pitfall(13)
 @pytest.mark.parametrize("body", [[b"x"], iter([b"x"])], ids=["list", "iterator"])
 def test_an_app_that_never_calls_start_response_has_no_status(body, watch, books, serve):
     """It is the server's to complain; the request is counted as one without a status."""
@@ -119,6 +125,7 @@ def test_an_app_that_never_calls_start_response_has_no_status(body, watch, books
     assert books.requests == {("/", None, None): 1}
 
 
+@pytest.mark.pitfall(11)
 def test_what_is_written_is_counted(watch, books, serve):
     """The callable start_response returns works, and its bytes are part of the response, before those of the body."""
 
@@ -150,6 +157,7 @@ def test_the_first_byte_may_be_a_written_one(watch, books, environ, seconds):
     assert books.seconds == 8
 
 
+@pytest.mark.pitfall(23)
 def test_what_write_raises_is_the_servers(watch, books, environ):
     """A client that went away shows in write: the app sees it, and it is no error of the app."""
 
@@ -178,6 +186,7 @@ def test_a_server_without_write_is_served(watch, environ):
     assert watch(app)(environ(), lambda status, headers: None) is body
 
 
+@pytest.mark.pitfall(14)
 @pytest.mark.parametrize(
     ("status", "code"),
     [
