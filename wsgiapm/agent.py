@@ -65,7 +65,7 @@ class Agent:
                     self._start()
                 except Exception as error:  # a gate
                     self._given_up = True
-                    announce(f"an internal error stopped the agent, nothing is counted: {error!r}")
+                    announce(f"{shared_directory(self.settings)}: an internal error, nothing is counted: {error!r}")
                     self.failed(layout.AGENT_ERRORS)
             return self.recorder
 
@@ -90,6 +90,8 @@ class Agent:
             try:
                 self._harvester.start()
             except RuntimeError as error:
+                self._self_report.threads = False
+                self._self_report.write()
                 log.warning("no harvest thread could be started (%s); run: wsgiapm harvest", error)
 
     def _install_black_box(self, instance: Instance) -> None:

@@ -14,12 +14,13 @@ class SelfReport:
     """The report of one agent. What happens before there is a segment is written when there is one."""
 
     def __init__(self, bad_settings: int) -> None:
-        """`bad_settings`: how many settings are not what somebody meant."""
+        """`bad_settings`: how many settings are not what somebody meant. Set `threads` to False when none can be had."""
         self._bad_settings = bad_settings
         self._instance: Instance | None = None
         self._pending: Counter[int] = Counter()
         self._started_patched = False
         self._hooked = False
+        self.threads = True
 
     def open(self, instance: Instance, *, hooked: bool) -> None:
         """Begin to write into the segment of `instance`; `hooked`: a server's hook starts the agent, not a request."""
@@ -40,7 +41,10 @@ class SelfReport:
         """Write down what the process is like now."""
         if self._instance is not None:
             self._instance.cells[layout.SURROUNDINGS] = surroundings.describe(
-                hooked=self._hooked, started_patched=self._started_patched, bad_settings=self._bad_settings
+                hooked=self._hooked,
+                started_patched=self._started_patched,
+                threads=self.threads,
+                bad_settings=self._bad_settings,
             )
 
     def count_error(self, gate: int) -> None:

@@ -38,31 +38,20 @@ def _tls_is_mixed() -> bool:
     return _is_patched("ssl") and held is not None and held is not getattr(ssl, "SSLContext", held)
 
 
-def _uwsgi_has_no_threads() -> bool:
-    options = getattr(sys.modules.get("uwsgi"), "opt", {})
-    return not any(_is_on(options.get(name)) for name in ("enable-threads", "threads"))
-
-
-def _is_on(value: object) -> bool:
-    # uwsgi gives True, or bytes (text in old versions) for options that were written with a value.
-    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-    return value is not None and text.lower() not in ("", "0", "false", "no", "off")
-
-
-def describe(*, hooked: bool, started_patched: bool, bad_settings: int) -> int:
+def describe(*, hooked: bool, started_patched: bool, threads: bool, bad_settings: int) -> int:
     """Return the word.
 
     Args:
         hooked: a server's hook has started the agent, not the first request.
         started_patched: gevent had patched this process when the agent started.
+        threads: the system gave the thread that was asked for.
         bad_settings: how many settings are not what somebody meant.
     """
-    in_uwsgi = "uwsgi" in sys.modules
     facts = {
         HOOKED: hooked,
         GUNICORN: "gunicorn.arbiter" in sys.modules,
-        UWSGI: in_uwsgi,
-        NO_THREADS: in_uwsgi and _uwsgi_has_no_threads(),
+        UWSGI: "uwsgi" in sys.modules,
+        NO_THREADS: not threads,
         PATCHED: is_patched(),
         PATCHED_LATE: is_patched() and not started_patched,
         TLS_MIXED: _tls_is_mixed(),

@@ -53,7 +53,10 @@ def test_switched_off(record: Record, diagnose: Diagnose) -> None:
     """enabled=false is a warning that says where it was set."""
     record("/a")
 
-    assert "WSGIAPM_ENABLED" in diagnose(enabled="false")[1]["disabled"]["message"]
+    findings = diagnose(enabled="false")[1]
+
+    assert "WSGIAPM_ENABLED" in findings["disabled"]["message"]
+    assert "endpoint is empty" in findings["no-endpoint"]["message"]
 
 
 def test_a_symbolic_link(record: Record, diagnose: Diagnose, shared: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from wsgiapm.config import resolve  # noqa: PLC0415
     from wsgiapm.doctor import examine  # noqa: PLC0415
 
-    log.configure(None, "ERROR")  # what the agent would warn of is a finding here
+    log.configure(os.devnull, "ERROR")  # what the agent would say there is a finding here
     findings = examine(resolve(), arguments.shared_dir or "")
     if arguments.json:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2))

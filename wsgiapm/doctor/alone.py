@@ -20,7 +20,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
         yield found("directory-removed", f"{patient.path} was removed under running processes: {_list(lost)}")
     alone = defaultdict(list)
     for counting in patient.counting:
-        if counting.alone:
+        if patient.path in counting.alone:  # every reason names the directory it is about
             alone[counting.alone].append(counting.pid)
     for reason, pids in sorted(alone.items()):
         yield found("counts-alone", f"{_list(sorted(pids))} counts on its own: {reason}")

@@ -149,9 +149,10 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "threads-off": Entry(
         "processes",
         "warning",
-        "uwsgi runs with threads off, so no harvest thread can run in its workers.",
+        "Threads are off: workers of uwsgi without `enable-threads`, or at the system's limit, have never harvested.",
         "uploads; requests are counted all the same",
-        "set enable-threads = true in uwsgi's configuration, or run `wsgiapm harvest` beside it",
+        "set enable-threads = true in uwsgi's configuration (elsewhere raise the limit of threads), or run "
+        "`wsgiapm harvest` beside the app",
     ),
     "no-harvest": Entry(
         "processes",

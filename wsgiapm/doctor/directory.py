@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 
 from wsgiapm.aggregate import layout
@@ -34,7 +35,11 @@ def examine(patient: Patient) -> Iterator[Finding]:
     try:
         instance = observe(patient.path)
     except SharedDirectoryError as error:
-        yield found("directory-not-ours" if _is_foreign(patient.path) else "directory-unusable", str(error))
+        owner = _foreign_owner(patient.path)
+        if owner is None:
+            yield found("directory-unusable", str(error))
+        else:
+            yield found("directory-not-ours", f"{patient.path} belongs to uid {owner}, this is uid {os.geteuid()}")
         return
     except OSError as error:
         message = f"{patient.path} cannot be read: {error.strerror}"
@@ -60,8 +65,11 @@ def _examine_instance(patient: Patient, instance: Instance) -> Iterator[Finding]
     yield from processes.examine(patient, directory, totals)
 
 
-def _is_foreign(path: str) -> bool:
-    return os.geteuid() not in (0, os.lstat(path).st_uid) and not os.path.islink(path)
+def _foreign_owner(path: str) -> int | None:
+    """Return whose directory it is, when it is another user's and we are not root."""
+    status = os.lstat(path)
+    is_foreign = stat.S_ISDIR(status.st_mode) and os.geteuid() not in (0, status.st_uid)
+    return status.st_uid if is_foreign else None
 
 
 def _format_version(path: str) -> int | None:

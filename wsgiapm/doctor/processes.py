@@ -60,9 +60,10 @@ def _examine_harvests(live: list[Worker], leader: int | None, settings: Settings
     late = [worker for worker in live if _since_harvest(worker.header) > patience]
     if not late or (leader is not None and leader not in {worker.header[layout.PID] for worker in live}):
         return  # else somebody outside harvests for them
-    unable = set(_ask(late, lambda word: bool(word & surroundings.NO_THREADS)))
+    never = [worker for worker in late if not worker.header[layout.LAST_HARVEST]]
+    unable = set(_ask(never, lambda word: bool(word & (surroundings.NO_THREADS | surroundings.UWSGI))))
     if unable:
-        message = f"threads are off in {len(unable)} workers of uwsgi, and nobody harvests for them: {sorted(unable)}"
+        message = f"threads are off in {len(unable)} workers, and nobody harvests for them: {sorted(unable)}"
         yield found("threads-off", message)
     if len(unable) < len(late):
         numbers = [worker.number for worker in late if worker.header[layout.PID] not in unable]

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What running processes bring about: real ones, with the doctor run beside them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Diagnose = Callable[..., tuple[int, dict[str, dict[str, str]]]]
+
+APP = """
+from wsgiapm import APMMiddleware
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"hello"]
+
+application = APMMiddleware(app)
+"""
+
+START = """
+import sys, time
+from wsgiapm.agent import start
+start()
+{then}
+print("started", flush=True)
+time.sleep(100)
+"""
+
+
+@pytest.fixture
+def start(process: Callable[..., Any], environment: dict[str, str]) -> Callable[..., Any]:
+    """`start(then="", setting="value")` has a process start the agent, do something more, and wait."""
+
+    def run(then: str = "", before: str = "", **settings: str) -> Any:
+        given = {f"WSGIAPM_{name.upper()}": value for name, value in settings.items()}
+        running = process([sys.executable, "-c", before + START.format(then=then)], env=environment | given)
+        running.wait_for_output("^started")
+        return running
+
+    return run
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A directory with an app, as `site:application`."""
+    (tmp_path / "site_app.py").write_text(APP, encoding="utf-8")
+    return tmp_path
+
+
+def get(port: int) -> None:
+    """Send one request."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/a", timeout=30) as answer:
+        assert answer.read() == b"hello"
+
+
+@pytest.mark.parametrize("hooks", [False, True], ids=["without", "with"])
+def test_gunicorn_without_hooks(hooks: bool, gunicorn_app: Callable[..., Any], site: Path, diagnose: Diagnose) -> None:
+    """Workers whose agent was started by a request and by no hook are found, and told how to have them."""
+    _, port = gunicorn_app("site_app:application", cwd=site, hooks=hooks)
+    get(port)
+
+    status, findings = diagnose()
+
+    assert ("no-hooks" in findings) is not hooks
+    assert status == (0 if hooks else 1)
+    if not hooks:
+        assert "python:wsgiapm.gunicorn_hooks" in findings["no-hooks"]["remedy"]
+
+
+def test_uwsgi_with_threads_off(start: Callable[..., Any], diagnose: Diagnose, wait_until: Any) -> None:
+    """A worker of uwsgi that has never harvested has no threads: that is said, with the setting's name."""
+    start(before="import sys, types\nsys.modules['uwsgi'] = types.ModuleType('uwsgi')\n", harvest_mode="external")
+
+    def look() -> dict[str, dict[str, str]] | None:
+        findings = diagnose(harvest_interval="1s")[1]
+        return findings if "threads-off" in findings else None
+
+    findings = wait_until(look, "threads-off is found", 60)
+
+    assert "enable-threads" in findings["threads-off"]["remedy"]
+    assert "no-harvest" not in findings
+
+
+def test_a_worker_of_uwsgi_with_threads(
+    process: Callable[..., Any],
+    site: Path,
+    environment: dict[str, str],
+    diagnose: Diagnose,
+    free_port: Callable[[], int],
+) -> None:
+    """Under uwsgi with threads nothing is found; a real one, whose name for itself has to be known."""
+    uwsgi = os.path.join(sysconfig.get_path("scripts"), "uwsgi")
+    if not os.path.exists(uwsgi):
+        pytest.skip(f"there is no {uwsgi}: pip install uwsgi")
+    port = free_port()
+    argv = [
+        uwsgi,
+        "--http-socket",
+        f"127.0.0.1:{port}",
+        "--master",
+        "--die-on-term",
+        "--module",
+        "site_app:application",
+    ]
+    argv += ["--virtualenv", sys.prefix, "--need-app", "--enable-threads"]
+    running = process(argv, env=environment, cwd=site)
+    running.wait_for_port(port)
+    get(port)
+
+    status, findings = diagnose()
+
+    assert (status, "1 processes count" in findings["workers"]["message"]) == (0, True)
+
+
+def test_gevent_patches_after_the_agent_has_started(
+    start: Callable[..., Any], diagnose: Diagnose, wait_until: Any
+) -> None:
+    """The worker says so itself at its next harvest."""
+    start("import gevent.monkey; gevent.monkey.patch_all()", harvest_interval="1s")
+
+    finding = wait_until(lambda: diagnose()[1].get("gevent-order"), "gevent-order is found", 60)
+
+    assert "after the agent had started" in finding["message"]
+    assert "patch_all" in finding["remedy"]
+
+
+def test_urllib3_before_gevent_breaks_https(start: Callable[..., Any], diagnose: Diagnose) -> None:
+    """A process that imported urllib3 before gevent patched ssl is found at once: its https ends in a RecursionError."""
+    start(
+        before="import warnings, urllib3, gevent.monkey\nwarnings.simplefilter('ignore')\ngevent.monkey.patch_all()\n"
+    )
+
+    assert "urllib3" in diagnose()[1]["gevent-order"]["message"]
+
+
+def test_gevent_first_is_well(start: Callable[..., Any], diagnose: Diagnose) -> None:
+    """The right order is no finding."""
+    start(before="import gevent.monkey\ngevent.monkey.patch_all()\nimport urllib3\n")
+
+    assert diagnose()[0] == 0
+
+
+def test_a_second_app_on_the_same_directory(start: Callable[..., Any], diagnose: Diagnose) -> None:
+    """The process that came second is found by its id, seen with the settings of the first, and gone when it ends."""
+    start(app_name="first")
+    second = start(app_name="second")
+
+    status, findings = diagnose(app_name="first")
+
+    assert status == 1
+    assert str(second.pid) in findings["counts-alone"]["message"]
+    assert "'first'" in findings["counts-alone"]["message"]
+    second.stop()
+    assert "counts-alone" not in diagnose(app_name="first")[1]
+
+
+def test_a_child_of_a_process_that_counts_alone_is_not_taken_for_one(
+    start: Callable[..., Any], diagnose: Diagnose
+) -> None:
+    """A fork inherits the announcement, but its own id is not in it."""
+    start(app_name="first")
+    second = start("import os\nif os.fork() == 0: time.sleep(100)", app_name="second")
+
+    assert diagnose(app_name="first")[1]["counts-alone"]["message"].startswith(f"process {second.pid} ")
+
+
+def test_a_directory_removed_under_a_process(start: Callable[..., Any], diagnose: Diagnose, shared: Path) -> None:
+    """Whoever counts in files that are gone is named."""
+    running = start(harvest_mode="external")
+    shutil.rmtree(shared)
+
+    assert str(running.pid) in diagnose()[1]["directory-removed"]["message"]
+
+
+def test_bad_settings_of_a_worker(start: Callable[..., Any], diagnose: Diagnose) -> None:
+    """The worker's environment is not ours; it says itself that something is wrong with its settings."""
+    running = start(apdex_t="soon")
+
+    findings = diagnose()[1]
+
+    assert str(running.pid) in findings["worker-settings"]["message"]
+    assert "bad-setting" not in findings
+
+
+def test_an_error_of_the_agent_itself(start: Callable[..., Any], diagnose: Diagnose) -> None:
+    """What a gate has caught is counted under its name, and stays counted when the process has ended."""
+    calls = "from wsgiapm import APMMiddleware\napp = APMMiddleware(lambda *_: [])\n" + "app({}, print)\n" * 3
+    running = start(calls)
+    running.stop()
+
+    assert diagnose()[1]["internal-errors"]["message"].startswith("3 errors")
+    assert "middleware" in diagnose()[1]["internal-errors"]["message"]
+
+
+def test_counters_of_another_directory_are_named(start: Callable[..., Any], diagnose: Diagnose, shared: Path) -> None:
+    """Who asks with other settings than the app's is told where processes do count."""
+    start()
+
+    finding = diagnose(shared_dir=str(shared.with_name("wrong")))[1]["no-directory"]
+
+    assert str(shared) in finding["remedy"]
+
+
+def test_nobody_harvests_from_outside(start: Callable[..., Any], diagnose: Diagnose, wait_until: Any) -> None:
+    """With harvest_mode external and no `wsgiapm harvest` the remedy is to run it."""
+    start(harvest_mode="external")
+
+    def look() -> dict[str, str] | None:
+        return diagnose(harvest_mode="external", harvest_interval="1s")[1].get("no-harvest")
+
+    assert "wsgiapm harvest" in wait_until(look, "no-harvest is found", 60)["remedy"]
+
+
+def test_another_users_app_as_root(diagnose: Diagnose, shared: Path, environment: dict[str, str]) -> None:
+    """Root sees the app of any user; another user is told that the directory is not theirs."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be two users")
+    record = "from wsgiapm.aggregate.instance import join\nfrom wsgiapm.aggregate.index_file import Identity\n"
+    record += f"i = join({str(shared)!r}, Identity('python-app'))\ni.begin(500_000_000)"
+    subprocess.run([sys.executable, "-c", record], check=True, env=environment, timeout=60)
+    for path in (shared.parent, shared, *shared.iterdir()):
+        os.chown(path, 65534, -1)
+    for path in (shared.parent, *shared.parent.parents[:2]):
+        path.chmod(0o755)
+    assert diagnose()[0] == 0
+    python = "/usr/bin/python3"
+    look = "import os, sys\nos.setgroups([]); os.setgid(1234); os.setuid(1234)\nfrom wsgiapm.cli import main\nmain(['doctor'])"
+    done = subprocess.run(
+        [python, "-c", look], env=environment, timeout=60, capture_output=True, text=True, check=False
+    )
+    if "SyntaxError" in done.stderr or "ModuleNotFoundError" in done.stderr:
+        pytest.skip(f"{python} cannot run wsgiapm: {done.stderr.splitlines()[-1]}")
+
+    assert "belongs to uid 65534" in done.stdout
+    assert "run all processes of an app as one user" in done.stdout  # directory-not-ours
