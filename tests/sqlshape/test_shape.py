@@ -154,7 +154,27 @@ def test_a_shape_has_a_shape_of_its_own_that_is_the_same(system, statement):
 
 
 @pytest.mark.parametrize(
-    "piece", ["(", "IN (", "'", "$a$", "/*", "VALUES (1),", "a.", "[", "q'[", '"', "-", "1e", "@", "`", "FROM ("]
+    "piece",
+    [
+        "(",
+        "IN (",
+        "'",
+        "$a$",
+        "/*",
+        "VALUES (1),",
+        "a.",
+        "[",
+        "q'[",
+        '"',
+        "-",
+        "1e",
+        "@",
+        "`",
+        "_",
+        "$",
+        "$1a",
+        "FROM (",
+    ],
 )
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_hostile_statement_is_read_up_to_a_bound(system, piece):

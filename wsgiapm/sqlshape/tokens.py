@@ -85,7 +85,7 @@ def _scanner(dialect: Dialect) -> re.Pattern[str]:
         r"\d[\w.]*(?:(?<=[eE])[+-]\d+)?|\.\d+(?:[eE][+-]?\d+)?",
         r"%s(?!\w)|%\(\w*\)s|\?\d*|:\w+|\$\d+",
     ]
-    kinds = {BLANK: blanks, LITERAL: literals, NAME: names, WORD: [r"@*" + _WORD], PUNCTUATION: [_OPERATORS]}
+    kinds = {BLANK: blanks, LITERAL: literals, NAME: names, WORD: [r"@{0,2}" + _WORD], PUNCTUATION: [_OPERATORS]}
     # `::` before placeholders: a cast is no name behind a colon.
     pattern = r"(?P<cast>::)|" + "|".join(f"(?P<{kind}>{'|'.join(parts)})" for kind, parts in kinds.items())
     return re.compile(pattern, re.DOTALL)
