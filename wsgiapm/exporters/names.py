@@ -7,6 +7,7 @@ Source: OpenTelemetry specification, "Prometheus and OpenMetrics Compatibility",
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from wsgiapm.aggregate.snapshot import Kind
 
@@ -44,8 +45,11 @@ _ANNOTATION = re.compile(r"\{[^}]*\}")
 _LABEL = re.compile("(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 # Prometheus writes this label itself, on the buckets of a histogram.
 _RESERVED_LABEL = "le"
+# Names are few, and each is asked for again in every label.
+_KEPT = 500
 
 
+@lru_cache(maxsize=_KEPT)
 def metric_name(name: str, unit: str, kind: Kind) -> str:
     """Return the name of a family: words joined by underscores, the unit appended, `_total` for monotonic sums.
 
@@ -66,6 +70,7 @@ def metric_name(name: str, unit: str, kind: Kind) -> str:
     return f"_{joined}" if joined[0].isdigit() else joined
 
 
+@lru_cache(maxsize=_KEPT)
 def label_name(attribute: str) -> str:
     """Return the label of an attribute; one that Prometheus takes as it is stays as it is."""
     if attribute == _RESERVED_LABEL:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshot to Prometheus text: classic histograms, names by the OpenTelemetry rule, the resource as `target_info`.
 
-What repeats is written once: the text of a label, what all buckets of a point begin with, and their bounds.
+What repeats is written once: the text of a label, and all lines of a histogram but for its labels and counts.
 
 Source: Prometheus, "Exposition formats", text format 0.0.4.
 """
@@ -28,6 +28,7 @@ from wsgiapm.exporters.names import label_name, metric_name
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+_HERE = "\0"
 _TYPES = {"sum": "counter", "updown": "gauge", "gauge": "gauge", "histogram": "histogram"}
 
 
@@ -65,19 +66,22 @@ def _family(name: str, family: Family, labels: _Labels) -> Iterator[str]:
     description = family.description.replace("\\", r"\\").replace("\n", r"\n")
     yield f"# HELP {name} {description}\n# TYPE {name} {_TYPES[family.kind]}\n"
     points = sorted([(labels.text(point.attributes), point) for point in family.points], key=itemgetter(0))
-    places: dict[tuple[float, ...], list[str]] = {}
+    forms: dict[tuple[float, ...], str] = {}
     for text, point in points:
         if isinstance(point, NumberPoint):
             yield f"{name}{{{text}}} {_number(point.value)}\n" if text else f"{name} {_number(point.value)}\n"
             continue
         bounds, counts = _buckets(point, family.bounds)
-        if bounds not in places:
-            places[bounds] = [f'le="{_number(bound)}"}} ' for bound in (*bounds, inf)]
-        whole, each = (f"{{{text}}}", f"{{{text},") if text else ("", "{")
-        # What begins the line of every bucket is put before each by joining.
-        buckets = [f"{place}{count}\n" for place, count in zip(places[bounds], counts, strict=True)]
-        last = f"{buckets.pop()}{name}_sum{whole} {_number(point.sum)}\n{name}_count{whole} {counts[-1]}\n"
-        yield f"{name}_bucket{each}".join(("", *buckets, last))
+        form = forms.get(bounds) or forms.setdefault(bounds, _form(name, bounds))
+        if not text:
+            form = form.replace(f"{_HERE},", "").replace(f"{{{_HERE}}}", "")
+        yield form.replace(_HERE, text.replace("%", "%%")) % (*counts, _number(point.sum), counts[-1])
+
+
+def _form(name: str, bounds: tuple[float, ...]) -> str:
+    """Return the lines of a histogram: its labels go to `_HERE`, its counts and its sum to the conversions."""
+    buckets = [f'{name}_bucket{{{_HERE},le="{_number(bound)}"}} %d\n' for bound in (*bounds, inf)]
+    return "".join([*buckets, f"{name}_sum{{{_HERE}}} %s\n{name}_count{{{_HERE}}} %d\n"])
 
 
 def _buckets(point: Point, bounds: tuple[float, ...]) -> tuple[tuple[float, ...], Sequence[int]]:
