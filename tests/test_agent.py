@@ -558,12 +558,12 @@ ask(app, 2)
 def test_an_agent_that_cannot_start_says_so_once(run):
     """The app is served, and not held up by trying anew at each request."""
     out, errors = run("""
-from wsgiapm import agent
+from wsgiapm import agent, joining
 tries = []
 def join(*arguments):
     tries.append(1)
     raise RuntimeError("broken")
-agent.join = join
+joining.join = join
 app = APMMiddleware(hello)
 ask(app, 5)
 print(len(tries), [agent.failures for agent in agent._process.agents.values()])

@@ -7,6 +7,7 @@ that gevent has yet to patch.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
+    if "uwsgi" in sys.modules:  # a module that only uwsgi has
+        import_module("wsgiapm.uwsgi")
     module, attribute = _HOMES[name]
     value: object = getattr(import_module(module), attribute)
     globals()[name] = value

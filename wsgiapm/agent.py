@@ -12,32 +12,25 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from wsgiapm import clock, last_harvest, log, native
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.histogram import nanoseconds
-from wsgiapm.aggregate.index import IndexFullError
-from wsgiapm.aggregate.index_file import Identity
-from wsgiapm.aggregate.instance import BusyError, Instance, alone, join
+from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.solitude import announce
 from wsgiapm.config import Resolved, Settings, resolve, shared_directory
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.harvest import Harvester, know_nothing
 from wsgiapm.instruments import install
-from wsgiapm.last_words import Coroner, FindStatus
+from wsgiapm.joining import join_or_count_alone
+from wsgiapm.last_words import FindStatus
 from wsgiapm.middleware import Middleware, WSGIApp
 from wsgiapm.profile.black_box import BlackBox
 from wsgiapm.recorder import Recorder
 from wsgiapm.self_report import SelfReport
-from wsgiapm.special_paths import find_special
+from wsgiapm.special_paths import find_special, preceded_by
 
-# A fifth of a second in all, and only when a process starts.
-_ATTEMPTS = 40
-_PAUSE = 0.005
 _LAST_ROUND_SECONDS = 2.0
-_UNUSABLE = (OSError, ValueError, IndexFullError)
-_Result = TypeVar("_Result")
 
 
 class Agent:
@@ -78,7 +71,7 @@ class Agent:
             install(settings.disabled_instruments, partial(self.failed, layout.INSTRUMENT_ERRORS))
         except Exception:  # a gate
             self.failed(layout.INSTRUMENT_ERRORS)
-        instance = self._join()
+        instance = join_or_count_alone(settings, _process.find_status)
         self._self_report.open(instance, hooked=_process.hooked)
         recorder = Recorder(instance, max_series=settings.max_series, error_status=settings.error_status)
         self._harvester = Harvester(instance, settings, recorder, _process.find_status)
@@ -92,7 +85,8 @@ class Agent:
             except RuntimeError as error:
                 self._self_report.threads = False
                 self._self_report.write()
-                log.warning("no harvest thread could be started (%s); run: wsgiapm harvest", error)
+                if _process.speaks():
+                    log.warning("no harvest thread could be started (%s); run: wsgiapm harvest", error)
 
     def _install_black_box(self, instance: Instance) -> None:
         if instance.directory is not None:
@@ -100,25 +94,6 @@ class Agent:
                 self._black_box.install(instance.directory, instance.segment.number)
             except (OSError, SharedDirectoryError) as error:
                 log.warning("no black box: a worker that crashes will not name the line (%s)", error)
-
-    def _join(self) -> Instance:
-        settings = self.settings
-        identity = Identity(settings.app_name, settings.environment, settings.instance_name)
-        apdex_t = nanoseconds(settings.apdex_t)
-        path = shared_directory(settings)
-        try:
-            return _join_patiently(path, identity, settings.shared_max_bytes, apdex_t)
-        except BusyError:
-            reason = f"{path} is being written by a process that does not move on"
-        except SharedDirectoryError as error:
-            reason = str(error)
-        except _UNUSABLE as error:
-            reason = f"{path} has no room or cannot be written ({str(error) or 'see shared_max_bytes'})"
-        log.error("%s; this process counts on its own until it is restarted", reason)
-        announce(reason)
-        instance = alone(identity, settings.shared_max_bytes)
-        instance.begin(apdex_t)
-        return instance
 
     def failed(self, gate: int = layout.MIDDLEWARE_ERRORS) -> None:
         """Count and report the exception that is being handled, caught at a gate: the app must not notice it."""
@@ -146,6 +121,11 @@ class Agent:
     def _end(self) -> None:
         if self._harvester is not None:
             self._harvester.stop()
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Write the gauges of this process, as its harvest thread does where it has one."""
+        if self._harvester is not None:
             try:
                 self._harvester.refresh()
             except Exception:  # a gate
@@ -178,22 +158,6 @@ class Agent:
                 self.failed(layout.AGENT_ERRORS)
 
 
-def _join_patiently(path: str, identity: Identity, budget: int, apdex_t: int) -> Instance:
-    """Join and begin, waiting a moment while others found the instance or write its index."""
-    instance = _retry(lambda: join(path, identity, budget))
-    _retry(lambda: instance.begin(apdex_t, partial(Coroner, find_status=_process.find_status)))
-    return instance
-
-
-def _retry(step: Callable[[], _Result]) -> _Result:
-    for _ in range(_ATTEMPTS):
-        try:
-            return step()
-        except BusyError:  # noqa: PERF203
-            native.sleep(_PAUSE)
-    return step()
-
-
 class _Process:
     """What there is once in a process: its agents, and the lock under which they start and stop."""
 
@@ -202,6 +166,9 @@ class _Process:
         self.lock = native.allocate_lock()
         self.find_status: FindStatus = know_nothing
         self.hooked = False
+        self.pid = os.getpid()
+        self.before_request: Callable[[], None] | None = None
+        self.speaks: Callable[[], bool] = lambda: True
 
     def agent_for(self, resolved: Resolved) -> Agent:
         agent = self.agents.get(resolved.settings)
@@ -212,6 +179,7 @@ class _Process:
     def begin_anew(self) -> None:
         """In a forked child, where another thread of the parent may have held the lock."""
         self.lock = native.allocate_lock()
+        self.pid = os.getpid()
         for agent in self.agents.values():
             agent.forget()
 
@@ -241,7 +209,10 @@ class APMMiddleware(Middleware):
             return app
         middleware = super().__new__(cls)
         agent = _process.agent_for(resolved)
-        Middleware.__init__(middleware, app, agent, find_special(app, agent.settings, agent))
+        special = find_special(app, agent.settings, agent)
+        if _process.before_request is not None:
+            special = preceded_by(_process.before_request, special)
+        Middleware.__init__(middleware, app, agent, special)
         return middleware
 
     def __init__(self, app: WSGIApp, **settings: object) -> None:
@@ -267,8 +238,38 @@ def start_all() -> None:
     _process.hooked = True
     if not _process.agents:
         _process.agent_for(resolve())
+    start_known()
+
+
+def start_known() -> None:
+    """Start the agents of all middlewares there are by now in this process."""
     for agent in list(_process.agents.values()):
         agent.start()
+
+
+def adapt_to_server(before_request: Callable[[], None], speaks: Callable[[], bool]) -> None:
+    """Say what to do before each request (it must not raise), and whether this process speaks in the log for all like it.
+
+    Only middlewares that are made later do so.
+    """
+    _process.hooked, _process.before_request, _process.speaks = True, before_request, speaks
+
+
+def notice_fork() -> None:
+    """Begin anew if this process was forked and the interpreter was not told."""
+    if os.getpid() != _process.pid:
+        _process.begin_anew()
+
+
+def refresh_all() -> None:
+    """Write the gauges of this process, where no harvest thread does."""
+    for agent in list(_process.agents.values()):
+        agent.refresh()
+
+
+def finish_all() -> None:
+    """Upload once more before this process ends, in a moment or not at all."""
+    _process.finish()
 
 
 def end_all() -> None:

@@ -28,11 +28,21 @@ def allocate_lock() -> _thread.LockType:
     return lock
 
 
+_forbidden: list[str] = []
+
+
+def forbid_threads(reason: str) -> None:
+    """Say why threads that are started in this process would never run."""
+    _forbidden.append(reason)
+
+
 def start_thread(function: Callable[[], None]) -> None:
     """Run `function` in a native thread that nobody joins and no interpreter waits for.
 
-    Raises RuntimeError when no thread can be started (at exit, or at the system's limit).
+    Raises RuntimeError when no thread can be started (at exit, or at the system's limit), or none would run.
     """
+    if _forbidden:
+        raise RuntimeError(_forbidden[0])
     _original("_thread", "start_new_thread", _thread.start_new_thread)(function, ())
 
 

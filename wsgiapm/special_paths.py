@@ -34,6 +34,16 @@ def find_special(app: WSGIApp, settings: Settings, source: Source) -> Special | 
     return answer
 
 
+def preceded_by(step: Callable[[], None], special: Special | None) -> Special:
+    """Return the same with a step before it, at each request."""
+
+    def answer(environ: Environ, start_response: Callable[..., Any]) -> Any:
+        step()
+        return None if special is None else special(environ, start_response)
+
+    return answer
+
+
 class _Metrics:
     """Answers a scrape with the merged counters of all workers."""
 

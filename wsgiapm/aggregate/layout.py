@@ -21,6 +21,8 @@ Locks (byte offsets in ``locks``)::
     1            held by the process that harvests (the leader)
     2            held while the sums are read and uploaded, so that smaller sums never follow larger ones
     16 + N       held by the process that owns segment N, as long as it lives
+    2**32 + PID  held for a moment, by an open file description, in a process that takes one of the others: it may
+                 run several interpreters, of which the kernel knows nothing
 
 A record lock belongs to the process, is not inherited over fork and is freed by the kernel at the end of the process,
 however it ends. A segment whose byte is free is nobody's: what it counted stays valid, and the next process adopts it.
