@@ -65,6 +65,7 @@ test-long: test-servers ## The tests that take long: every server, stress, whole
 
 .PHONY: test-servers
 test-servers: packages setup ## The matrix of servers and restarts; writes its results into docs/servers.md
+	.ci/servers
 	SERVER_RESULTS=tests/servers/results.json $(PYTHON) -m pytest tests/servers --deselect tests/servers/test_matrix.py
 	$(PYTHON) -m tests.servers.matrix
 	$(PYTHON) -m pytest tests/servers -k test_matrix

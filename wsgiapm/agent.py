@@ -7,7 +7,6 @@ anew, with a segment of its own.
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from wsgiapm.instruments import install
 from wsgiapm.joining import join_or_count_alone
 from wsgiapm.last_words import FindStatus
 from wsgiapm.middleware import Middleware, WSGIApp
+from wsgiapm.process_exit import call_at_exit
 from wsgiapm.profile.black_box import BlackBox
 from wsgiapm.recorder import Recorder
 from wsgiapm.self_report import SelfReport
@@ -192,7 +192,7 @@ class _Process:
 
 _process = _Process()
 os.register_at_fork(after_in_child=_process.begin_anew)
-atexit.register(_process.finish)
+call_at_exit(_process.finish)
 
 
 class APMMiddleware(Middleware):

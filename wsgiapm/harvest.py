@@ -15,14 +15,12 @@ from typing import Protocol
 
 from wsgiapm import clock, log, native
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.instance import Instance, observe
+from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.mailbox import note_delivered, read_mail
-from wsgiapm.aggregate.merge import take_snapshot
+from wsgiapm.aggregate.merge import stream_snapshot
 from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.restoration import Keeper
-from wsgiapm.aggregate.schema import REQUEST_DURATION
-from wsgiapm.aggregate.snapshot import Snapshot
 from wsgiapm.config import Settings, ingest_token, shared_directory
 from wsgiapm.exporters.events import encode_events
 from wsgiapm.exporters.otlp import encode_metrics
@@ -32,9 +30,6 @@ from wsgiapm.pace import giving_way
 from wsgiapm.uploader import Outcome, Uploader
 
 _FIRST_AFTER = 1.0
-# Longer than an upload can take, whatever the server does.
-_TURN_ATTEMPTS = 300
-_TURN_PAUSE = 0.1
 # How often who ends asks to lead, and for how long (s) between: many workers end at once, and the last has it all.
 _LAST_ATTEMPTS = 50
 _LAST_PAUSE = 0.005
@@ -46,11 +41,6 @@ class Backlog(Protocol):
 
     def work_off(self) -> None:
         """Count what had to wait for the index."""
-
-
-def has_requests(snapshot: Snapshot) -> bool:
-    """Tell whether any request has been counted."""
-    return any(family.points for family in snapshot.families if family.name == REQUEST_DURATION)
 
 
 def make_uploader(settings: Settings) -> Uploader | None:
@@ -264,8 +254,8 @@ class Harvester:
             self._uploader = make_uploader(self._settings)
         if self._uploader is None or not self._uploader.ready() or self._keeper.is_silent():
             return False
-        snapshot = take_snapshot(self._instance, self._resource, giving_way)
-        self._saw_requests = self._saw_requests or has_requests(snapshot)
+        snapshot = stream_snapshot(self._instance, self._resource, giving_way)
+        self._saw_requests = self._saw_requests or snapshot.has_requests
         if self._uploaded_empty and not self._saw_requests:
             return True
         outcome = self._uploader.send(METRICS_PATH, encode_metrics(snapshot, giving_way))
@@ -278,28 +268,3 @@ class Harvester:
             log.info("harvest: counters of %s go to %s", self._settings.app_name, self._settings.endpoint)
             self._told_delivery = True
         return delivered
-
-
-def run(path: str, settings: Settings, once: bool) -> int:  # noqa: FBT001  # as the command gives it
-    """Harvest the directory at `path` in place of the workers' threads; the `wsgiapm harvest` command.
-
-    Returns 0 when the last upload was delivered, else 1. Raises `SharedDirectoryError` when it cannot be read.
-    """
-    harvester = Harvester(observe(path), settings)
-    if not settings.endpoint:
-        log.error("harvest: endpoint is empty, so there is nowhere to upload to; set WSGIAPM_ENDPOINT")
-        return 1
-    if once:
-        return 0 if _run_in_turn(harvester) else 1
-    while True:
-        if harvester.leads():
-            harvester.run_once()
-        native.sleep(settings.harvest_interval)
-
-
-def _run_in_turn(harvester: Harvester) -> bool:
-    for _ in range(_TURN_ATTEMPTS):
-        if harvester.takes_turn():
-            break
-        native.sleep(_TURN_PAUSE)
-    return harvester.run_once()

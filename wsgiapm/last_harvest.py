@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last harvest of an instance, in a process that outlives the workers and counts nothing itself."""
+"""Harvesting in a process that counts nothing itself.
+
+In the master, which outlives its workers and harvests last; and in place of their threads, by a command.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,16 @@ import os
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from wsgiapm import native
+from wsgiapm import log, native
 from wsgiapm.aggregate.instance import observe
 from wsgiapm.config import Settings, shared_directory
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.harvest import Harvester, guard
 from wsgiapm.last_words import FindStatus
+
+# Longer than an upload can take, whatever the server does.
+_TURN_ATTEMPTS = 300
+_TURN_PAUSE = 0.1
 
 
 def harvest_last(find_settings: Callable[[], Iterable[Settings]], find_status: FindStatus, seconds: float) -> None:
@@ -55,3 +62,28 @@ def _harvest(settings: Settings, find_status: FindStatus) -> None:
             harvester.run_once()
     finally:
         instance.close()
+
+
+def run(path: str, settings: Settings, once: bool) -> int:  # noqa: FBT001  # as the command gives it
+    """Harvest the directory at `path` in place of the workers' threads; the `wsgiapm harvest` command.
+
+    Returns 0 when the last upload was delivered, else 1. Raises `SharedDirectoryError` when it cannot be read.
+    """
+    harvester = Harvester(observe(path), settings)
+    if not settings.endpoint:
+        log.error("harvest: endpoint is empty, so there is nowhere to upload to; set WSGIAPM_ENDPOINT")
+        return 1
+    if once:
+        return 0 if _run_in_turn(harvester) else 1
+    while True:
+        if harvester.leads():
+            harvester.run_once()
+        native.sleep(settings.harvest_interval)
+
+
+def _run_in_turn(harvester: Harvester) -> bool:
+    for _ in range(_TURN_ATTEMPTS):
+        if harvester.takes_turn():
+            break
+        native.sleep(_TURN_PAUSE)
+    return harvester.run_once()

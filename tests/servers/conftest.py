@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import http.client
 import os
+import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -240,3 +242,11 @@ def stub() -> Iterator[Stub]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def public_path() -> Iterator[Path]:
+    """A directory that every user may get into; pytest closes its own whenever another run starts."""
+    with tempfile.TemporaryDirectory(prefix="wsgiapm-") as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)

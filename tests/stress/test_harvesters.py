@@ -13,7 +13,7 @@ import requests  # noqa: F401  # the harvesters forked from here need not load i
 
 from tests.aggregate.counting import aborted, by_route, die, fork, join_patiently, recorder_at, wait
 from tests.stress.ledger import SCALE, Ledger, kill_after, request_anything
-from wsgiapm import harvest, log
+from wsgiapm import last_harvest, log
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.config import resolve
 
@@ -59,7 +59,7 @@ def test_the_server_ends_up_with_the_independent_count(shared, server, tmp_path)
     def lead():
         log.configure(settings.log_file, "ERROR")
         while True:
-            harvest.run(shared, settings, once=True)
+            last_harvest.run(shared, settings, once=True)
 
     join_patiently(shared).close()
     uploads = 0
@@ -70,7 +70,7 @@ def test_the_server_ends_up_with_the_independent_count(shared, server, tmp_path)
             kill_after(pid, chance.random() * 0.15)
         uploads += server.get("/api/v1/apps")["apps"] != []
     log.configure(settings.log_file, "ERROR")
-    assert harvest.run(shared, settings, once=True) == 0
+    assert last_harvest.run(shared, settings, once=True) == 0
 
     snapshot = merge(shared)
     finished, lost = by_route_of_the_server(server)

@@ -23,6 +23,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     place = find(arguments.shared_dir)
     place.require()
-    from wsgiapm.harvest import run as run_harvest  # noqa: PLC0415
+    from wsgiapm.last_harvest import run as run_harvest  # noqa: PLC0415
 
     return run_harvest(place.path, place.settings, arguments.once)
