@@ -21,11 +21,11 @@ from wsgiapm.aggregate.in_flight import Row, read_rows
 from wsgiapm.aggregate.index import Index
 from wsgiapm.aggregate.instance import Instance, observe
 from wsgiapm.aggregate.owner import is_claimed, owner_lives
-from wsgiapm.aggregate.projection import project
+from wsgiapm.aggregate.projection import project, stream
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.segment import cells_are_possible, read_chunks
 from wsgiapm.aggregate.shared_file import SharedFile
-from wsgiapm.aggregate.snapshot import Snapshot
+from wsgiapm.aggregate.snapshot import Snapshot, SnapshotStream
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.pace import Pace, at_once
 
@@ -205,14 +205,27 @@ def add_up_alone(instance: Instance) -> Totals:
     return _add(plan, [(0, _read_image(plan, 0, read, live=True))])
 
 
-def take_snapshot(instance: Instance, resource: Resource, pace: Pace = at_once) -> Snapshot:
-    """Return the merged truth as the process with this instance sees it."""
-    index, header = instance.index, instance.header
-    index.refresh()
+def _totals(instance: Instance, pace: Pace) -> Totals:
+    instance.index.refresh()
     directory = instance.directory
-    totals = add_up_alone(instance) if directory is None else add_up(index, directory, header.epoch, pace)
-    families = project(index, totals.cells, totals.workers, pace)
+    if directory is None:
+        return add_up_alone(instance)
+    return add_up(instance.index, directory, instance.header.epoch, pace)
+
+
+def take_snapshot(instance: Instance, resource: Resource) -> Snapshot:
+    """Return the merged truth as the process with this instance sees it."""
+    totals, header = _totals(instance, at_once), instance.header
+    families = project(instance.index, totals.cells, totals.workers)
     return Snapshot(resource.attributes(header), header.created, clock.time_ns(), families)
+
+
+def stream_snapshot(instance: Instance, resource: Resource, pace: Pace) -> SnapshotStream:
+    """Return the same to be gone through once, point by point, at this pace."""
+    totals, header = _totals(instance, pace), instance.header
+    has_requests = any(worker.finished or worker.ended for worker in totals.workers)
+    families = stream(instance.index, totals.cells, totals.workers, pace)
+    return SnapshotStream(resource.attributes(header), header.created, clock.time_ns(), families, has_requests)
 
 
 def merge(path: str, resource: Resource | None = None) -> Snapshot:

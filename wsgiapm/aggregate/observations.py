@@ -13,6 +13,7 @@ from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.aggregate.histogram import OVERFLOW, Table
 from wsgiapm.aggregate.layout import CHUNK_CELLS, FIRST_CELL
 from wsgiapm.aggregate.snapshot import Attributes, HistogramPoint
+from wsgiapm.pace import Pace, at_once
 
 _SECOND = 1_000_000_000
 _FRUSTRATED = 4
@@ -44,11 +45,11 @@ class _Block(NamedTuple):
 class MergedCells:
     """The merged cells from chunk 0 on, and how to find those of a series in them."""
 
-    def __init__(self, index: Catalogue, cells: memoryview[int]) -> None:
+    def __init__(self, index: Catalogue, cells: memoryview[int], pace: Pace = at_once) -> None:
         """`index` says what the cells mean."""
         self._tables = [(table.apdex_t, _blocks(table)) for table in index.tables[:]]
         self._values: list[int] = []
-        for start in range(0, len(cells), CHUNK_CELLS):  # in steps, for other threads to have their turn
+        for start in pace(range(0, len(cells), CHUNK_CELLS)):
             self._values += cells[start : start + CHUNK_CELLS].tolist()
 
     def head(self, series: Series) -> list[int]:

@@ -16,7 +16,7 @@ from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.aggregate.histogram import OVERFLOW, Table
 from wsgiapm.aggregate.layout import FIRST_CELL
 from wsgiapm.aggregate.observations import MergedCells, Observed, make_point
-from wsgiapm.aggregate.snapshot import Attributes, Family, HistogramPoint, NumberPoint
+from wsgiapm.aggregate.snapshot import Attributes, Family, FamilyStream, HistogramPoint, NumberPoint
 from wsgiapm.aggregate.workers import Worker, worker_families
 from wsgiapm.pace import Pace, at_once
 
@@ -28,59 +28,76 @@ _UNKNOWN_METRIC = schema.Metric("1", layout.COUNTER, 1, "A counter of a later ve
 _Total = tuple[int, list[Observed]]
 
 
-class _Route:
-    """What the requests of one route come to, whatever their status: by Apdex zone, nanoseconds, bytes."""
+class _Routes:
+    """What the requests of each route come to, whatever their status: by Apdex zone, nanoseconds, bytes.
 
-    __slots__ = ("first_byte", "frustrated", "satisfied", "size", "tolerating")
+    In flat lists, so that the garbage collector has nothing to go through.
+    """
 
     def __init__(self) -> None:
-        self.satisfied = self.tolerating = self.frustrated = 0
-        self.first_byte = self.size = 0
+        self._places: dict[str, int] = {}
+        self._satisfied: list[int] = []
+        self._tolerating: list[int] = []
+        self._frustrated: list[int] = []
+        self._first_bytes: list[int] = []
+        self._sizes: list[int] = []
 
-    def add_zones(self, every: list[Observed], *, failed: bool) -> None:
-        """Add observations to the Apdex zones; errors are frustrated."""
+    def add(self, attributes: Attributes, every: list[Observed], first_byte: int = 0, size: int = 0) -> None:
+        """Add the observations of a series; errors are frustrated."""
+        names = dict(attributes)
+        route = str(names.get(schema.ROUTE, schema.UNKNOWN))
+        place = self._places.setdefault(route, len(self._sizes))
+        if place == len(self._sizes):
+            for sums in (self._satisfied, self._tolerating, self._frustrated, self._first_bytes, self._sizes):
+                sums.append(0)
         for observed in every:
             satisfied, tolerating, frustrated = observed.zones()
-            if failed:
-                self.frustrated += satisfied + tolerating + frustrated
+            if schema.ERROR in names:
+                self._frustrated[place] += satisfied + tolerating + frustrated
             else:
-                self.satisfied += satisfied
-                self.tolerating += tolerating
-                self.frustrated += frustrated
+                self._satisfied[place] += satisfied
+                self._tolerating[place] += tolerating
+                self._frustrated[place] += frustrated
+        self._first_bytes[place] += first_byte
+        self._sizes[place] += size
+
+    def zones(self) -> Iterator[NumberPoint]:
+        """Return the requests by route and Apdex zone."""
+        zones = (("satisfied", self._satisfied), ("tolerating", self._tolerating), ("frustrated", self._frustrated))
+        for zone, counts in zones:
+            for name, place in self._places.items():
+                if counts[place]:
+                    yield NumberPoint(((schema.ROUTE, name), ("zone", zone)), counts[place])
+
+    def first_bytes(self) -> Iterator[NumberPoint]:
+        """Return the seconds up to the first byte by route."""
+        return self._points((name, self._first_bytes[place] / _SECOND) for name, place in self._places.items())
+
+    def sizes(self) -> Iterator[NumberPoint]:
+        """Return the bytes by route."""
+        return self._points((name, self._sizes[place]) for name, place in self._places.items())
+
+    def _points(self, values: Iterable[tuple[str, int | float]]) -> Iterator[NumberPoint]:
+        return (NumberPoint(((schema.ROUTE, name),), value) for name, value in values if value)
 
 
-class _Requests:
-    """The histograms of the requests, and what they come to by route."""
-
-    def __init__(self) -> None:
-        self.points: list[HistogramPoint] = []
-        self.routes: dict[str, _Route] = defaultdict(_Route)
-
-    def add(self, attributes: Attributes, total: int, observed: list[Observed]) -> _Route:
-        """Add a histogram, whose observations took `total` nanoseconds; returns its route."""
-        point = make_point(attributes, total, observed)
-        if point is not None:
-            self.points.append(point)
-        names = dict(attributes)
-        route = self.routes[str(names.get(schema.ROUTE, schema.UNKNOWN))]
-        route.add_zones(observed, failed=schema.ERROR in names)
-        return route
-
-
-def _read_requests(
-    cells: MergedCells, requests: Iterable[Series], workers: Sequence[Worker], tables: Sequence[Table]
-) -> _Requests:
-    found = _Requests()
-    ended = _read_ended(workers, tables)
+def _request_points(
+    cells: MergedCells, requests: Iterable[Series], ended: dict[Attributes, _Total], routes: _Routes
+) -> Iterator[HistogramPoint]:
+    """Return the histograms of the requests, adding them up in `routes` on the way."""
     for series in requests:
         before, after, size = cells.head(series)
         more, later = ended.pop(series.attributes, (0, []))
-        route = found.add(series.attributes, before + after + more, cells.observed(series) + later)
-        route.first_byte += before
-        route.size += size
+        observed = cells.observed(series) + later
+        routes.add(series.attributes, observed, before, size)
+        point = make_point(series.attributes, before + after + more, observed)
+        if point is not None:
+            yield point
     for attributes, (total, observed) in ended.items():
-        found.add(attributes, total, observed)
-    return found
+        routes.add(attributes, observed)
+        point = make_point(attributes, total, observed)
+        if point is not None:
+            yield point
 
 
 def _read_ended(workers: Sequence[Worker], tables: Sequence[Table]) -> dict[Attributes, _Total]:
@@ -95,37 +112,22 @@ def _read_ended(workers: Sequence[Worker], tables: Sequence[Table]) -> dict[Attr
     return found
 
 
-def _histogram_family(name: str, points: Iterable[HistogramPoint | None]) -> Family:
+def _histograms(name: str, points: Iterable[HistogramPoint]) -> FamilyStream:
     definition = schema.METRICS[name]
-    shown = tuple([point for point in points if point is not None])
-    return Family(name, definition.unit, definition.description, "histogram", shown, definition.bounds)
+    return FamilyStream(name, definition.unit, definition.description, "histogram", points, definition.bounds)
 
 
 def _requests(
-    index: Catalogue, cells: MergedCells, every: list[Series], workers: Sequence[Worker], pace: Pace
-) -> Iterator[Family]:
-    requests = pace([s for s in every if s.metric == schema.REQUEST_DURATION])
-    found = _read_requests(cells, requests, workers, index.tables)
-    yield _histogram_family(schema.REQUEST_DURATION, found.points)
-    zones: list[NumberPoint] = []
-    first_bytes: list[NumberPoint] = []
-    sizes: list[NumberPoint] = []
-    for name, route in found.routes.items():
-        label = (schema.ROUTE, name)
-        if route.satisfied:
-            zones.append(NumberPoint((label, ("zone", "satisfied")), route.satisfied))
-        if route.tolerating:
-            zones.append(NumberPoint((label, ("zone", "tolerating")), route.tolerating))
-        if route.frustrated:
-            zones.append(NumberPoint((label, ("zone", "frustrated")), route.frustrated))
-        if route.first_byte:
-            first_bytes.append(NumberPoint((label,), route.first_byte / _SECOND))
-        if route.size:
-            sizes.append(NumberPoint((label,), route.size))
-    yield Family(schema.APDEX_REQUESTS, "{request}", "Requests by Apdex zone.", "sum", tuple(zones))
+    cells: MergedCells, requests: Iterable[Series], workers: Sequence[Worker], tables: Sequence[Table]
+) -> Iterator[FamilyStream]:
+    routes = _Routes()
+    points = _request_points(cells, requests, _read_ended(workers, tables), routes)
+    yield _histograms(schema.REQUEST_DURATION, points)
+    yield FamilyStream(schema.APDEX_REQUESTS, "{request}", "Requests by Apdex zone.", "sum", routes.zones())
     description = "Time from the call to the first byte of the response, summed over the requests."
-    yield Family(schema.FIRST_BYTE_TIME, "s", description, "sum", tuple(first_bytes))
-    yield Family(schema.RESPONSE_SIZE, "By", "Bytes of response bodies as the app gave them.", "sum", tuple(sizes))
+    yield FamilyStream(schema.FIRST_BYTE_TIME, "s", description, "sum", routes.first_bytes())
+    description = "Bytes of response bodies as the app gave them."
+    yield FamilyStream(schema.RESPONSE_SIZE, "By", description, "sum", routes.sizes())
 
 
 def _counters(merged: memoryview[int], every: list[Series], workers: Sequence[Worker]) -> Iterator[Family]:
@@ -143,13 +145,13 @@ def _counters(merged: memoryview[int], every: list[Series], workers: Sequence[Wo
         yield Family.sums(name, definition.unit, definition.description, by_attributes.items())
 
 
-def _durations(metric: str, cells: MergedCells, every: list[Series]) -> Family:
-    points = [
+def _durations(metric: str, cells: MergedCells, every: list[Series]) -> FamilyStream:
+    points = (
         make_point(series.attributes, cells.head(series)[0], cells.observed(series))
         for series in every
         if series.metric == metric
-    ]
-    return _histogram_family(metric, points)
+    )
+    return _histograms(metric, (point for point in points if point is not None))
 
 
 def _active(requests: Iterable[Series], workers: Sequence[Worker]) -> Family:
@@ -178,19 +180,24 @@ def _thresholds(tables: Sequence[Table], workers: Sequence[Worker]) -> tuple[Num
     return (NumberPoint((), in_force / _SECOND),) if in_force else ()
 
 
-def project(
+def stream(
     index: Catalogue, merged: memoryview[int], workers: Sequence[Worker], pace: Pace = at_once
-) -> tuple[Family, ...]:
-    """Return all metric families of an instance; `merged` are the merged cells from chunk 0 on."""
+) -> Iterator[Family | FamilyStream]:
+    """Return all metric families of an instance, to be gone through once; `merged` are the cells from chunk 0 on."""
     end = FIRST_CELL + len(merged)
     every = [s for s in index.series[:] if s.head + s.head_cells <= end]
-    cells = MergedCells(index, merged)
-    return (
-        *_requests(index, cells, every, workers, pace),
-        _durations(schema.QUEUE_TIME, cells, every),
-        _durations(schema.STREAM_DURATION, cells, every),
-        _active([s for s in every if s.metric == schema.REQUEST_DURATION], workers),
-        *_counters(merged, every, workers),
-        *worker_families(workers),
-        Family(schema.APDEX_THRESHOLD, "s", "The Apdex T.", "gauge", _thresholds(index.tables, workers)),
-    )
+    requests = [s for s in every if s.metric == schema.REQUEST_DURATION]
+    cells = MergedCells(index, merged, pace)
+    yield from _requests(cells, requests, workers, index.tables)
+    yield _durations(schema.QUEUE_TIME, cells, every)
+    yield _durations(schema.STREAM_DURATION, cells, every)
+    yield _active(requests, workers)
+    yield from _counters(merged, every, workers)
+    yield from worker_families(workers)
+    yield Family(schema.APDEX_THRESHOLD, "s", "The Apdex T.", "gauge", _thresholds(index.tables, workers))
+
+
+def project(index: Catalogue, merged: memoryview[int], workers: Sequence[Worker]) -> tuple[Family, ...]:
+    """Return all metric families of an instance with all their points."""
+    every = stream(index, merged, workers)
+    return tuple([family if isinstance(family, Family) else family.collect() for family in every])

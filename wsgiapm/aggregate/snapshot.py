@@ -6,7 +6,7 @@ It is what every exporter is given. Nothing in it refers to files, workers' memo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 Attributes = tuple[tuple[str, str | int], ...]
@@ -98,6 +98,21 @@ class Family(NamedTuple):
         return cls(name, unit, description, "sum", points)
 
 
+class FamilyStream(NamedTuple):
+    """A family whose points are made while they are gone through, once, and before the next family is asked for."""
+
+    name: str
+    unit: str
+    description: str
+    kind: Kind
+    points: Iterable[Point]
+    bounds: tuple[float, ...] = ()
+
+    def collect(self) -> Family:
+        """Return the family with all its points."""
+        return Family(self.name, self.unit, self.description, self.kind, tuple(self.points), self.bounds)
+
+
 class Snapshot(NamedTuple):
     """Everything one instance has counted since it began, as seen at `time_unix_nano`."""
 
@@ -105,3 +120,17 @@ class Snapshot(NamedTuple):
     start_time_unix_nano: int
     time_unix_nano: int
     families: tuple[Family, ...]
+
+
+class SnapshotStream(NamedTuple):
+    """A snapshot that is gone through once, family by family, for who needs no more than a point at a time.
+
+    Thousands of points in memory at once would make Python's garbage collector go through all objects of the process,
+    with every thread stopped.
+    """
+
+    resource: Attributes
+    start_time_unix_nano: int
+    time_unix_nano: int
+    families: Iterator[Family | FamilyStream]
+    has_requests: bool

@@ -8,9 +8,19 @@ from operator import add
 
 from wsgiapm import otlp
 from wsgiapm.aggregate.histogram import Cells, Exponential, exponential
-from wsgiapm.aggregate.snapshot import ExplicitHistogramPoint, Family, HistogramPoint, NumberPoint, Snapshot
+from wsgiapm.aggregate.snapshot import (
+    ExplicitHistogramPoint,
+    Family,
+    FamilyStream,
+    HistogramPoint,
+    NumberPoint,
+    Snapshot,
+    SnapshotStream,
+)
 from wsgiapm.pace import Pace, at_once
 from wsgiapm.version import VERSION
+
+AnyFamily = Family | FamilyStream
 
 SCOPE = "wsgiapm"
 MAX_BUCKETS = 160
@@ -19,7 +29,7 @@ ZERO_THRESHOLD = 2.0**-20
 """Seconds. Durations up to this are in zero_count; it is the first bound of the cell table."""
 
 
-def encode_metrics(snapshot: Snapshot, pace: Pace = at_once) -> bytes:
+def encode_metrics(snapshot: Snapshot | SnapshotStream, pace: Pace = at_once) -> bytes:
     """Return the protobuf body of a POST to /v1/metrics.
 
     A family without points is left out. Every sum and histogram point starts at the snapshot's start time.
@@ -43,24 +53,30 @@ def fitted(cells: Cells, max_buckets: int = MAX_BUCKETS) -> Exponential:
     return Exponential(scale, zero_count, offset, counts)
 
 
-def _metrics(family: Family, snapshot: Snapshot, pace: Pace) -> Iterator[bytes]:
-    times = otlp.span_of_time(snapshot.start_time_unix_nano, snapshot.time_unix_nano)
-    numbers = [point for point in family.points if isinstance(point, NumberPoint)]
-    exponentials = [_exponential(point, times) for point in pace(family.points) if isinstance(point, HistogramPoint)]
-    explicits = [_explicit(point, times) for point in family.points if isinstance(point, ExplicitHistogramPoint)]
+def _metrics(family: AnyFamily, snapshot: Snapshot | SnapshotStream, pace: Pace) -> Iterator[bytes]:
+    start = 0 if family.kind == "gauge" else snapshot.start_time_unix_nano
+    times = otlp.span_of_time(start, snapshot.time_unix_nano)
+    numbers: list[bytes] = []
+    exponentials: list[bytes] = []
+    explicits: list[bytes] = []
+    for point in pace(family.points):
+        if isinstance(point, NumberPoint):
+            numbers.append(_number(point, times))
+        elif isinstance(point, HistogramPoint):
+            exponentials.append(_exponential(point, times))
+        else:
+            explicits.append(_explicit(point, times))
     if numbers and family.kind == "gauge":
-        now = otlp.span_of_time(0, snapshot.time_unix_nano)
-        yield _metric(family, otlp.gauge([_number(point, now) for point in numbers]))
+        yield _metric(family, otlp.gauge(pace(numbers)))
     elif numbers:
-        points = [_number(point, times) for point in numbers]
-        yield _metric(family, otlp.cumulative_sum(points, monotonic=family.kind == "sum"))
+        yield _metric(family, otlp.cumulative_sum(pace(numbers), monotonic=family.kind == "sum"))
     if exponentials:
-        yield _metric(family, otlp.exponential_histogram(exponentials))
+        yield _metric(family, otlp.exponential_histogram(pace(exponentials)))
     if explicits:
-        yield _metric(family, otlp.histogram(explicits))
+        yield _metric(family, otlp.histogram(pace(explicits)))
 
 
-def _metric(family: Family, data: bytes) -> bytes:
+def _metric(family: AnyFamily, data: bytes) -> bytes:
     return otlp.metric(family.name, family.description, family.unit, data)
 
 
