@@ -35,8 +35,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # What `--unit` leaves out: these need the server's packages, a browser or the example shop.
 BEYOND_UNIT = (
+    "access_log",
     "browser",
     "collector",
+    "discovery",
+    "doctor",
     "examples",
     "report",
     "serve",

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from wsgiapm.cli import check_config, doctor, generate_config, harvest, metrics, serve
+from wsgiapm.cli import check_config, doctor, generate_config, harvest, metrics, serve, verify
 from wsgiapm.errors import ConfigError, WsgiapmError
 from wsgiapm.version import VERSION
 
@@ -40,6 +40,7 @@ _COMMANDS: dict[str, Command] = {
     "harvest": harvest,
     "metrics": metrics,
     "doctor": doctor,
+    "verify": verify,
 }
 
 
