@@ -50,6 +50,7 @@ BEYOND_UNIT = (
     "test_build.py",
     "test_demo.py",
     "test_deploy.py",
+    "wsgi/corpus",
 )
 
 # What a started process keeps of our environment; everything else is given to it by the test.
@@ -68,7 +69,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if not config.getoption("--unit"):
         return None
     inside = os.path.relpath(collection_path, os.path.join(ROOT, "tests")).split(os.sep)
-    return True if inside[0] in BEYOND_UNIT else None
+    return True if inside[0] in BEYOND_UNIT or "/".join(inside[:2]) in BEYOND_UNIT else None
 
 
 @pytest.hookimpl(wrapper=True)
