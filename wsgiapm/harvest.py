@@ -22,6 +22,7 @@ from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.restoration import Keeper
 from wsgiapm.config import Settings, ingest_token, shared_directory
+from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.exporters.events import encode_events
 from wsgiapm.exporters.otlp import encode_metrics
 from wsgiapm.last_words import Coroner, FindStatus
@@ -71,6 +72,9 @@ def guard(step: Callable[[], None], what: str) -> bool:
     """Take a step; when it fails, say so and go on. Returns whether it went well."""
     try:
         step()
+    except SharedDirectoryError as error:  # no fault of ours, and it says what to do
+        log.once(f"harvest {error}", "ERROR", "%s", error)
+        return False
     except Exception as error:  # a gate
         log.once(f"harvest {what} {type(error)}", "ERROR", "%s failed, please report it: %r", what, error)
         return False
@@ -169,14 +173,16 @@ class Harvester:
 
     def _stay(self) -> None:
         if self._recorder is not None and self._keeper.check(leading=self._leading):
-            log.warning("the shared directory %s was removed and has been restored", shared_directory(self._settings))
+            log.warning(
+                "the shared directory %s was removed, or files in it exchanged; restored",
+                shared_directory(self._settings),
+            )
             self.restored()
 
     def refresh(self) -> None:
         """Write this process's gauges into its segment and count what had to wait."""
         if self._recorder is None:
             return
-        self._instance.keep()
         self._recorder.work_off()
         cells = self._instance.cells
         if self._instance.journal is not None:
@@ -184,6 +190,7 @@ class Harvester:
         cells[layout.CPU_TIME] = self._cpu_before + time.process_time_ns()
         cells[layout.RESIDENT_MEMORY] = resident_memory()
         cells[layout.LAST_HARVEST] = clock.monotonic_ns()
+        self._instance.keep()
         self.describe()
 
     def leads(self) -> bool:

@@ -179,7 +179,7 @@ def test_only_regular_files_are_opened(opened, shared, make):
 def test_a_file_that_is_a_link_is_not_followed(opened, shared):
     """Nothing outside of the directory is reached through it."""
     os.symlink("/etc/passwd", f"{shared}/index")
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(SharedDirectoryError, match="not a regular file"):
         opened.open("index")
 
 

@@ -13,6 +13,8 @@ from wsgiapm.errors import SharedDirectoryError
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+# What the kernel says when a link, a directory or a socket is opened as we open files.
+_IRREGULAR = (errno.ELOOP, errno.EISDIR, errno.ENXIO)
 _LOCKS = "locks"
 _DIGITS = 4
 
@@ -48,12 +50,12 @@ class SharedDirectory:
     """An open shared directory. Everything in it is reached relative to its descriptor."""
 
     def __init__(self, path: str, descriptor: int) -> None:
-        """Take over `descriptor`, open at `path`; use `open_directory` or `create_directory` to get one."""
+        """Take over `descriptor`, open at `path`, which `owner` (a uid) owns; use `open_directory` or `create_directory` to get one."""
         self.path = path
         self._descriptor = descriptor
         status = os.fstat(descriptor)
         self._inode = (status.st_dev, status.st_ino)
-        self._owner = status.st_uid
+        self.owner = status.st_uid
 
     @property
     def descriptor(self) -> int:
@@ -81,13 +83,19 @@ class SharedDirectory:
             if not root or not flags & os.O_CREAT:
                 raise
             descriptor = os.open(name, flags | _OPEN_FILE | os.O_EXCL, 0o600, dir_fd=self.descriptor)
-            os.fchown(descriptor, self._owner, -1)
+            os.fchown(descriptor, self.owner, -1)
+        except OSError as error:
+            if error.errno not in _IRREGULAR:
+                raise
+            raise SharedDirectoryError(self._refusal(name)) from error
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != self._owner:
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != self.owner:
             os.close(descriptor)
-            msg = f"{self.path}/{name} is not a regular file of uid {self._owner}; remove it"
-            raise SharedDirectoryError(msg)
+            raise SharedDirectoryError(self._refusal(name))
         return descriptor
+
+    def _refusal(self, name: str) -> str:
+        return f"{self.path}/{name} is not a regular file of uid {self.owner}; remove it"
 
     def rename(self, source: str, target: str) -> None:
         """Rename a file within the directory, atomically."""

@@ -16,6 +16,16 @@ _ALL_FREE = bytes(ROWS * layout.WORD)
 _DOUBTS = {layout.ENDED: 0, layout.COUNTING: 2, layout.ENDED_COUNTING: 3, layout.ABORTING: 3}
 
 
+# A million requests a second for eight years, and more greenlets than fit into memory.
+_BEGUN_AT_MOST = 1 << 48
+_ROWLESS_AT_MOST = 1 << 32
+
+
+def header_is_possible(cells: Sequence[int]) -> bool:
+    """Tell whether a process can have begun as many transactions as the words of a segment's header say."""
+    return cells[layout.BEGUN] < _BEGUN_AT_MOST and cells[layout.ROWLESS] < _ROWLESS_AT_MOST
+
+
 class Row(NamedTuple):
     """One transaction that runs, or ran when its process died. `start` is monotonic nanoseconds."""
 

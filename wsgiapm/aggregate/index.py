@@ -39,6 +39,9 @@ class Log(Protocol):
     def append(self, offset: int, records: bytes) -> None:
         """Write `records` at `offset`, the end, and make them visible."""
 
+    def in_place(self) -> bool:
+        """Tell whether others find these records where they look for them."""
+
     def close(self) -> None:
         """Let go of the records; there is nothing to come."""
 
@@ -74,6 +77,10 @@ class Index(Catalogue):
         with self._turn.taken() as ours:
             if ours:
                 self._log.unlock()
+
+    def in_place(self) -> bool:
+        """Tell whether others find this index where they look for it."""
+        return self._log.in_place()
 
     def whole(self) -> bytes:
         """Return the file it is kept in."""
@@ -226,6 +233,10 @@ class MemoryLog:
     def append(self, offset: int, records: bytes) -> None:
         """Keep `records`."""
         self._records = self._records[:offset] + records
+
+    def in_place(self) -> bool:
+        """Nobody else looks for them."""
+        return True
 
     def close(self) -> None:
         """Nothing is open."""

@@ -49,14 +49,20 @@ class IndexFile:
     def lock(self) -> bool:
         """See `Log`."""
         try:
-            return self._directory.try_lock(layout.INDEX_LOCK)
-        except FileNotFoundError:  # the directory was removed: nothing can be added before it is restored
+            locked = self._directory.try_lock(layout.INDEX_LOCK)
+        except (FileNotFoundError, SharedDirectoryError):  # removed, or no file any more: nothing can be added now
             return False
+        # Nobody would see what is added to a file that was exchanged: others would give the same cells another meaning.
+        return locked and self._file.in_place()
 
     def unlock(self) -> None:
         """See `Log`."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, SharedDirectoryError):
             self._directory.unlock(layout.INDEX_LOCK)
+
+    def in_place(self) -> bool:
+        """See `Log`."""
+        return self._file.in_place()
 
     def read(self, offset: int) -> bytes:
         """See `Log`. Where the file is shorter than it says, zeros follow, which are no record."""

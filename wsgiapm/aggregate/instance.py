@@ -138,8 +138,9 @@ class Instance:
         self.segment.cover(len(self.index.chunks))
 
     def keep(self) -> None:
-        """Set right what others in this process may have done to our locks: closed their file, or broken off a writer."""
+        """Set right what others may have done: closed the file of our locks, broken off a writer, overwritten our header."""
         self.index.release()
+        self.segment.keep(self.header.epoch)
         if self.directory is not None:
             self.directory.try_lock(layout.SEGMENT_LOCKS + self.segment.number)
 

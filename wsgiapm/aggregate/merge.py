@@ -17,7 +17,7 @@ from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.adoption import Aborted, Ended, Left, find_left
 from wsgiapm.aggregate.catalogue import Catalogue
 from wsgiapm.aggregate.directory import SharedDirectory
-from wsgiapm.aggregate.in_flight import Row, read_rows
+from wsgiapm.aggregate.in_flight import Row, header_is_possible, read_rows
 from wsgiapm.aggregate.index import Index
 from wsgiapm.aggregate.instance import Instance, observe
 from wsgiapm.aggregate.owner import is_claimed, owner_lives
@@ -119,12 +119,17 @@ def _read_image(plan: _Plan, number: int, read: Callable[[int, int], bytes], *, 
     if not cells_are_possible(data, layout.CELLS_OFFSET, plan.kinds):
         return None
     words = memoryview(data).cast("Q")
+    if not live and not header_is_possible(words):
+        return None
     running = [row for row in read_rows(words) if not row.ended] if live else []
     return _Image(number, live, data, running, Left([], []) if live else find_left(plan.catalogue, words))
 
 
 def _is_live(directory: SharedDirectory, number: int, header: memoryview[int]) -> bool:
-    holder = directory.holder(layout.SEGMENT_LOCKS + number)
+    try:
+        holder = directory.holder(layout.SEGMENT_LOCKS + number)
+    except SharedDirectoryError:  # something else is in the place of the file of locks
+        holder = None
     if holder is not None and (holder == header[layout.PID] or is_claimed(header, holder)):
         return True
     # A process that is about to end has lost its lock already, and others try to take it.

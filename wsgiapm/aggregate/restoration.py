@@ -17,7 +17,7 @@ from wsgiapm.aggregate.budget import Budget
 from wsgiapm.aggregate.directory import SharedDirectory, create_directory, identify, segment_is_live
 from wsgiapm.aggregate.index_file import IndexFile, open_index, write_index
 from wsgiapm.aggregate.instance import Instance
-from wsgiapm.aggregate.segment import Segment, take_segment
+from wsgiapm.aggregate.segment import Segment, set_aside, take_segment
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.errors import SharedDirectoryError
 
@@ -27,20 +27,21 @@ _STRIDE = 512
 
 
 def is_in_place(instance: Instance) -> bool:
-    """Tell whether others still find the directory, and our segment in it, where they look for it."""
+    """Tell whether others still find the directory, the index and our segment in it, where they look for them."""
     directory = instance.directory
-    if directory is None:
-        return True
+    return directory is None or (_is_there(directory) and instance.index.in_place() and instance.segment.in_place())
+
+
+def _is_there(directory: SharedDirectory) -> bool:
     try:
         status = os.stat(directory.path, follow_symlinks=False)
-        own = os.stat(layout.segment_name(instance.segment.number), dir_fd=directory.descriptor, follow_symlinks=False)
+        return (status.st_dev, status.st_ino) == identify(directory.descriptor)
     except OSError:
         return False
-    return (status.st_dev, status.st_ino) == identify(directory.descriptor) and own.st_nlink > 0
 
 
 def restore(instance: Instance) -> bool:
-    """Put the directory, the index and our segment back; the caller has to take `instance.cells` anew.
+    """Put back what is missing of directory, index and our segment; the caller has to take `instance.cells` anew.
 
     Returns False when the index is busy and it has to be tried again. Raises `SharedDirectoryError` when another
     instance has taken the place, ValueError when the index was restored with other records, OSError without room.
@@ -48,24 +49,50 @@ def restore(instance: Instance) -> bool:
     old = instance.directory
     if old is None:
         return True
+    if _is_there(old) and instance.segment.in_place():
+        return _move_index(instance, old)
     directory = create_directory(old.path)
-    file = _restore_index(instance, directory)
-    if file is None:
+    try:
+        moved = _move_index(instance, directory)
+        if moved:
+            _set_stranger_aside(instance, old)
+            segment = _new_segment(instance, directory)
+    except BaseException:
+        directory.close()
+        raise
+    if not moved:
         directory.close()
         return False
-    if file.header.epoch != instance.header.epoch:
-        file.close()
-        directory.close()
-        msg = f"{old.path} was removed and founded anew while this process was counting; restart the app"
-        raise SharedDirectoryError(msg)
-    if not instance.index.move_to(file, Budget(directory, file, instance.budget).allows):
-        file.close()
-        directory.close()
-        return False
-    segment = _new_segment(instance, directory)
     _move_cells(instance, segment)
     instance.move_to(directory, segment)
     return True
+
+
+def _move_index(instance: Instance, directory: SharedDirectory) -> bool:
+    """Go on with the index that is in this directory, putting it back if there is none; False when it is busy."""
+    file = _restore_index(instance, directory)
+    if file is None:
+        return False
+    if file.header.epoch != instance.header.epoch:
+        file.close()
+        msg = f"{directory.path} was removed and founded anew while this process was counting; restart the app"
+        raise SharedDirectoryError(msg)
+    try:
+        moved = instance.index.move_to(file, Budget(directory, file, instance.budget).allows)
+    except BaseException:
+        file.close()
+        raise
+    if not moved:
+        file.close()
+    return moved
+
+
+def _set_stranger_aside(instance: Instance, directory: SharedDirectory) -> None:
+    """Take a file away that somebody put in the place of our segment: with ours beside it, it would count twice."""
+    number = instance.segment.number
+    if _is_there(directory) and directory.holder(layout.SEGMENT_LOCKS + number) == os.getpid():
+        with suppress(FileNotFoundError):
+            set_aside(directory, number)
 
 
 def _restore_index(instance: Instance, directory: SharedDirectory) -> IndexFile | None:

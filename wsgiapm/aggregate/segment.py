@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.directory import SharedDirectory, lock_segment
+from wsgiapm.aggregate.in_flight import header_is_possible
 from wsgiapm.aggregate.owner import owner_lives, pid_namespace, start_ticks
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.errors import SharedDirectoryError
@@ -46,6 +47,12 @@ class Memory(Protocol):
     def map(self, size: int) -> mmap.mmap:
         """Return a mapping of at least `size` bytes; raises OSError when there is no room."""
 
+    def in_place(self) -> bool:
+        """Tell whether others find it where they look for it."""
+
+    def keep(self) -> None:
+        """Undo what others have added to it."""
+
     def close(self) -> None:
         """Let go of what is no longer needed once nothing grows any more."""
 
@@ -66,6 +73,14 @@ class FileMemory:
         self._allocated = size
         return mmap.mmap(self._file.descriptor, size, **_NO_DESCRIPTOR)
 
+    def in_place(self) -> bool:
+        """See `Memory`."""
+        return self._file.in_place()
+
+    def keep(self) -> None:
+        """See `Memory`."""
+        self._file.cut(self._allocated)
+
     def close(self) -> None:
         """See `Memory`."""
         self._file.close()
@@ -83,6 +98,13 @@ class PrivateMemory:
         if size > len(self._mapping):
             raise OSError(errno.ENOSPC, "the private counters are full")
         return self._mapping
+
+    def in_place(self) -> bool:
+        """See `Memory`."""
+        return True
+
+    def keep(self) -> None:
+        """See `Memory`."""
 
     def close(self) -> None:
         """See `Memory`."""
@@ -116,6 +138,22 @@ class Segment:
         self.cells = whole[:usable].cast(_WORD_FORMAT)
         self.floats = whole[:usable].cast("d")
         self.chunks = (len(whole) - layout.CELLS_OFFSET) // layout.CHUNK_BYTES
+
+    def in_place(self) -> bool:
+        """Tell whether others find our file where they look for it."""
+        return self._memory.in_place()
+
+    def keep(self, epoch: bytes) -> bool:
+        """Claim the segment once more if somebody has overwritten its first words; return whether that was so.
+
+        Raises OSError when its file is gone.
+        """
+        self._memory.keep()
+        start = layout.segment_start(epoch, self.number)
+        if self.cells[: len(start) // layout.WORD].tobytes() == start:
+            return False
+        self.claim(epoch)
+        return True
 
     def leave(self) -> None:
         """In the child of a fork: from now on count in memory that nobody reads, for the segment is the parent's."""
@@ -157,7 +195,7 @@ class Segment:
     def belongs_to(self, epoch: bytes, kinds: Sequence[int]) -> bool:
         """Tell whether the header is new or names this epoch and format, and no cell is impossible."""
         cells = self.cells[layout.FIRST_CELL :].tobytes()
-        if not cells_are_possible(cells, 0, kinds):
+        if not cells_are_possible(cells, 0, kinds) or not header_is_possible(self.cells):
             return False
         start = self.cells[: layout.SEGMENT_START.size // layout.WORD].tobytes()
         if not any(start[: layout.WORD]):
@@ -218,14 +256,14 @@ def take_segment(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int],
 
 def _map(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int], number: int) -> Segment | None:
     if not _has_possible_size(directory, number):
-        _set_aside(directory, number)
+        set_aside(directory, number)
     segment = _open(directory, len(kinds), number)
     if owner_lives(segment.cells):
         segment.close()
         return None
     if not segment.belongs_to(epoch, kinds):
         segment.close()
-        _set_aside(directory, number)
+        set_aside(directory, number)
         segment = _open(directory, len(kinds), number)
     return segment
 
@@ -241,7 +279,8 @@ def _has_possible_size(directory: SharedDirectory, number: int) -> bool:
         file.close()
 
 
-def _set_aside(directory: SharedDirectory, number: int) -> None:
+def set_aside(directory: SharedDirectory, number: int) -> None:
+    """Rename what is in the place of a segment to damaged-N, so that a new one can be made."""
     # A few are enough to look at; damage that goes on must not fill the file system.
     directory.rename(layout.segment_name(number), f"damaged-{number % _DAMAGED_AT_MOST}")
 

@@ -43,6 +43,14 @@ class SharedFile:
             raise OSError(errno.ESTALE, "was replaced by another file while in use", self.name)
         return descriptor
 
+    def in_place(self) -> bool:
+        """Tell whether others find this very file under its name, and take it as the directory's owner's."""
+        try:
+            status = os.stat(self.name, dir_fd=self._directory.descriptor, follow_symlinks=False)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._inode and status.st_uid == self._directory.owner
+
     @property
     def size(self) -> int:
         """The length in bytes."""
@@ -61,6 +69,11 @@ class SharedFile:
     def allocate(self, offset: int, size: int) -> None:
         """Make sure that there is room for these bytes, so that writing them through a mapping cannot fail."""
         os.posix_fallocate(self.descriptor, offset, size)
+
+    def cut(self, size: int) -> None:
+        """Cut off what is beyond this many bytes."""
+        if self.size > size:
+            os.ftruncate(self.descriptor, size)
 
     def close(self) -> None:
         """Close the descriptor, if it is still ours."""

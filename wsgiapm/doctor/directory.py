@@ -6,10 +6,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 
 from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.aggregate.index_file import Identity
 from wsgiapm.aggregate.instance import Instance, observe
+from wsgiapm.aggregate.journal import read_events
 from wsgiapm.aggregate.merge import Totals, add_up
 from wsgiapm.doctor import losses, processes
 from wsgiapm.doctor.catalogue import CATALOGUE
@@ -17,6 +20,11 @@ from wsgiapm.doctor.finding import Finding, Patient, found
 from wsgiapm.errors import SharedDirectoryError
 
 _LISTED_AT_MOST = 8
+_LOST_WITH = {
+    "locks": "nobody can tell who lives, so workers that start now count on their own",
+    "journal": "events that were in it, such as the last words of workers, are lost; the counters are complete",
+    "black-box": "a worker that crashes does not name the line",
+}
 
 
 def examine(patient: Patient) -> Iterator[Finding]:
@@ -61,8 +69,10 @@ def _examine_instance(patient: Patient, instance: Instance) -> Iterator[Finding]
         return
     yield from _examine_owner(patient, instance)
     yield from _examine_damage(patient.path, directory.descriptor, totals)
+    yield from _examine_others(patient.path, instance, directory)
     yield from losses.examine(instance, totals)
-    yield from processes.examine(patient, directory, totals)
+    with suppress(SharedDirectoryError):  # the file of locks cannot be used, which has been said
+        yield from processes.examine(patient, directory, totals)
 
 
 def _foreign_owner(path: str) -> int | None:
@@ -80,6 +90,8 @@ def _format_version(path: str) -> int | None:
         return None
     try:
         page = os.read(descriptor, layout.INDEX_HEADER.size)
+    except OSError:  # no file
+        return None
     finally:
         os.close(descriptor)
     if len(page) < layout.INDEX_HEADER.size or not page.startswith(layout.INDEX_MAGIC):
@@ -125,3 +137,24 @@ def _examine_damage(path: str, descriptor: int, totals: Totals) -> Iterator[Find
     for name in sorted(os.listdir(descriptor)):
         if name.startswith("damaged-"):
             yield found("set-aside-file", f"{path}/{name} was no counter file of this instance and has been set aside")
+
+
+def _examine_others(path: str, instance: Instance, directory: SharedDirectory) -> Iterator[Finding]:
+    """Report files beside the counters that cannot be used: no count is lost with them, but all that they are for."""
+    for name in sorted(os.listdir(directory.descriptor)):
+        kind, _, number = name.rpartition("-") if "-" in name else (name, "", "")
+        if kind not in _LOST_WITH:
+            continue
+        try:
+            damaged = kind == "journal" and read_events(directory, int(number), instance.header.epoch).damaged
+            os.close(directory.open(name))
+        except FileNotFoundError:
+            continue
+        except (OSError, SharedDirectoryError, ValueError) as error:
+            yield found(
+                "damaged-file", f"{error}; with it {_LOST_WITH[kind]}", f"remove {path}/{name}, then restart the app"
+            )
+        else:
+            if damaged:
+                remedy = "nothing is to be done, its process begins it anew; find out who wrote into it"
+                yield found("damaged-file", f"{path}/{name} is damaged: {_LOST_WITH[kind]}", remedy)
