@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def test_nothing_is_lost_or_moved_at_any_pace():
     """Both ways give the same items in the same order."""
-    assert list(pace.at_once(range(1000))) == list(pace.giving_way(range(1000))) == list(range(1000))
+    assert list(pace.at_once(range(1000))) == list(pace.GivingWay()(range(1000))) == list(range(1000))
 
 
 def test_other_threads_get_their_turn_every_half_millisecond(monkeypatch: pytest.MonkeyPatch):
@@ -23,7 +23,22 @@ def test_other_threads_get_their_turn_every_half_millisecond(monkeypatch: pytest
     monkeypatch.setattr(pace.clock, "monotonic_ns", lambda: now)
     monkeypatch.setattr(pace.native, "sleep", lambda _seconds: pauses.append(now))
 
-    for _item in pace.giving_way(range(20)):
+    for _item in pace.GivingWay()(range(20)):
         now += 100_000
+
+    assert pauses == [600_000, 1_200_000, 1_800_000]
+
+
+def test_the_time_that_several_loops_take_adds_up(monkeypatch: pytest.MonkeyPatch):
+    """Many short loops in a row are as long as one."""
+    now = 0
+    pauses: list[int] = []
+    monkeypatch.setattr(pace.clock, "monotonic_ns", lambda: now)
+    monkeypatch.setattr(pace.native, "sleep", lambda _seconds: pauses.append(now))
+
+    giving_way = pace.GivingWay()
+    for _loop in range(10):
+        for _item in giving_way(range(2)):
+            now += 100_000
 
     assert pauses == [600_000, 1_200_000, 1_800_000]

@@ -27,7 +27,7 @@ from wsgiapm.exporters.events import encode_events
 from wsgiapm.exporters.otlp import encode_metrics
 from wsgiapm.last_words import Coroner, FindStatus
 from wsgiapm.otlp import LOGS_PATH, METRICS_PATH
-from wsgiapm.pace import giving_way
+from wsgiapm.pace import GivingWay
 from wsgiapm.uploader import Outcome, Uploader
 
 _FIRST_AFTER = 1.0
@@ -261,11 +261,12 @@ class Harvester:
             self._uploader = make_uploader(self._settings)
         if self._uploader is None or not self._uploader.ready() or self._keeper.is_silent():
             return False
-        snapshot = stream_snapshot(self._instance, self._resource, giving_way)
+        pace = GivingWay()
+        snapshot = stream_snapshot(self._instance, self._resource, pace)
         self._saw_requests = self._saw_requests or snapshot.has_requests
         if self._uploaded_empty and not self._saw_requests:
             return True
-        outcome = self._uploader.send(METRICS_PATH, encode_metrics(snapshot, giving_way))
+        outcome = self._uploader.send(METRICS_PATH, encode_metrics(snapshot, pace))
         delivered = outcome.kind in ("delivered", "partial")
         self._note_outcome(outcome, delivered=delivered)
         self._uploaded_empty = delivered

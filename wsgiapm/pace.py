@@ -26,15 +26,21 @@ def at_once(items: Iterable[_Item]) -> Iterable[_Item]:
     return items
 
 
-def giving_way(items: Iterable[_Item]) -> Iterator[_Item]:
-    """Go through items, and let other threads run every half a millisecond.
+class GivingWay:
+    """Goes through items, and lets other threads run every half a millisecond, however many loops that takes.
 
     A thread that wants the GIL gets it only after 5 ms (sys.getswitchinterval), each time anew: an event loop would be
     held up for as long at every one of its system calls.
     """
-    due = clock.monotonic_ns() + _STRETCH_NS
-    for item in items:
-        yield item
-        if clock.monotonic_ns() > due:
-            native.sleep(_MOMENT)
-            due = clock.monotonic_ns() + _STRETCH_NS
+
+    def __init__(self) -> None:
+        """Begin the first stretch."""
+        self._due = clock.monotonic_ns() + _STRETCH_NS
+
+    def __call__(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        """See `Pace`."""
+        for item in items:
+            yield item
+            if clock.monotonic_ns() > self._due:
+                native.sleep(_MOMENT)
+                self._due = clock.monotonic_ns() + _STRETCH_NS

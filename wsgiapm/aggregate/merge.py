@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from itertools import compress
+from functools import partial
 from typing import NamedTuple
 
 from wsgiapm import clock
@@ -21,10 +21,10 @@ from wsgiapm.aggregate.in_flight import Row, header_is_possible, read_rows
 from wsgiapm.aggregate.index import Index
 from wsgiapm.aggregate.instance import Instance, observe
 from wsgiapm.aggregate.owner import is_claimed, owner_lives
+from wsgiapm.aggregate.plan import Plan, make_plan
 from wsgiapm.aggregate.projection import project, stream
 from wsgiapm.aggregate.resource import Resource
-from wsgiapm.aggregate.segment import cells_are_possible, read_chunks
-from wsgiapm.aggregate.shared_file import SharedFile
+from wsgiapm.aggregate.segment import cells_are_possible
 from wsgiapm.aggregate.snapshot import Snapshot, SnapshotStream
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.pace import Pace, at_once
@@ -68,36 +68,13 @@ class _Image(NamedTuple):
     left: Left
 
 
-class _Plan(NamedTuple):
-    """What of the catalogue every segment is read by: the kinds of its chunks, and which cells count transactions."""
+class _Source(NamedTuple):
+    """What the segments of a directory are to be read by."""
 
+    plan: Plan
     catalogue: Catalogue
     epoch: bytes
-    offset: int
     kinds: list[int]
-    transactions: list[int]
-
-
-def _make_plan(catalogue: Catalogue, epoch: bytes) -> _Plan:
-    offset = catalogue.offset
-    kinds = catalogue.chunks[:]  # another thread may be adding to them
-    # Of the cells handed out, nearly all count transactions; those handed out later are left for the next time.
-    used = catalogue.free(layout.INTEGERS)[0] * layout.WORD
-    mask = bytearray(b"\xff") * used
-    for series in catalogue.series[:]:
-        start = (series.head - layout.FIRST_CELL) * layout.WORD
-        _clear(mask, start, series.head_cells * layout.WORD)
-        if series.kind != layout.TRANSACTIONS:
-            for number, blocks in list(series.blocks.items()):
-                cells = catalogue.tables[number]
-                for first, size, position in compress(zip(cells.first, cells.sizes, blocks, strict=True), blocks):
-                    _clear(mask, (position + first - layout.FIRST_CELL) * layout.WORD, size * layout.WORD)
-    return _Plan(catalogue, epoch, offset, kinds, list(read_chunks(memoryview(mask), kinds)))
-
-
-def _clear(mask: bytearray, start: int, size: int) -> None:
-    if start + size <= len(mask):
-        mask[start : start + size] = bytes(size)
 
 
 def _sum_lanes(number: int) -> int:
@@ -106,23 +83,24 @@ def _sum_lanes(number: int) -> int:
     Adding its upper half to its lower one does not change that, and is much faster than dividing the whole.
     """
     for bits, low in _FOLDS:
-        number = (number >> bits) + (number & low)
+        if number > low:
+            number = (number >> bits) + (number & low)
     return number % _LANES
 
 
-def _read_image(plan: _Plan, number: int, read: Callable[[int, int], bytes], *, live: bool) -> _Image | None:
-    """Read a whole segment; None when it is of another instance, or a cell is impossible."""
-    size = layout.segment_size(len(plan.kinds))
+def _read_image(source: _Source, number: int, read: Callable[[int, int], bytes], *, live: bool) -> _Image | None:
+    """Read what is in use of a segment; None when it is of another instance, or a cell is impossible."""
+    size = source.plan.segment_bytes()
     data = read(size, 0).ljust(size, b"\0")
-    if data[: layout.SEGMENT_START.size] != layout.segment_start(plan.epoch, number) and any(data[: layout.PAGE]):
+    if data[: layout.SEGMENT_START.size] != layout.segment_start(source.epoch, number) and any(data[: layout.PAGE]):
         return None
-    if not cells_are_possible(data, layout.CELLS_OFFSET, plan.kinds):
+    if not cells_are_possible(data, layout.CELLS_OFFSET, source.kinds):
         return None
     words = memoryview(data).cast("Q")
     if not live and not header_is_possible(words):
         return None
     running = [row for row in read_rows(words) if not row.ended] if live else []
-    return _Image(number, live, data, running, Left([], []) if live else find_left(plan.catalogue, words))
+    return _Image(number, live, data, running, Left([], []) if live else find_left(source.catalogue, words))
 
 
 def _is_live(directory: SharedDirectory, number: int, header: memoryview[int]) -> bool:
@@ -136,52 +114,54 @@ def _is_live(directory: SharedDirectory, number: int, header: memoryview[int]) -
     return owner_lives(header)
 
 
-def _read_file(plan: _Plan, directory: SharedDirectory, number: int) -> _Image | None:
-    file = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
+def _read_file(source: _Source, directory: SharedDirectory, number: int) -> _Image | None:
+    # Not a `SharedFile`: it is open for a moment only, and nothing is written.
+    descriptor = directory.open(layout.segment_name(number))
+    read = partial(os.pread, descriptor)
     try:
-        if not layout.is_segment_size(file.size):
+        if not layout.is_segment_size(os.fstat(descriptor).st_size):
             return None
         for _ in range(_READS_AT_MOST):
-            header = memoryview(file.read(layout.PAGE, 0).ljust(layout.PAGE, b"\0")).cast("Q")
+            header = memoryview(read(layout.PAGE, 0).ljust(layout.PAGE, b"\0")).cast("Q")
             settlements = header[layout.SETTLEMENTS]
             settling = settlements % 2 == 1
             live = not settling and _is_live(directory, number, header)
-            image = _read_image(plan, number, file.read, live=live)
+            image = _read_image(source, number, read, live=live)
             # Nobody counts in an adopted segment before this word has been raised.
-            now = file.read(layout.WORD, layout.SETTLEMENTS * layout.WORD)
+            now = read(layout.WORD, layout.SETTLEMENTS * layout.WORD)
             if not settling and int.from_bytes(now, "little") == settlements:
                 break
         return image
     finally:
-        file.close()
+        os.close(descriptor)
 
 
-def _images(plan: _Plan, directory: SharedDirectory, pace: Pace) -> Iterator[tuple[int, _Image | None]]:
+def _images(source: _Source, directory: SharedDirectory, pace: Pace) -> Iterator[tuple[int, _Image | None]]:
     for number in pace(directory.segments()):
         try:
-            yield number, _read_file(plan, directory, number)
+            yield number, _read_file(source, directory, number)
         except (OSError, SharedDirectoryError):  # noqa: PERF203
             yield number, None
 
 
-def _add(plan: _Plan, images: Iterable[tuple[int, _Image | None]]) -> Totals:
-    sums = [0] * len(plan.kinds)
+def _add(plan: Plan, images: Iterable[tuple[int, _Image | None]], pace: Pace = at_once) -> Totals:
+    sums = [0] * len(plan.sizes)
     workers: list[Worker] = []
     damaged: list[int] = []
     for number, image in images:
         if image is None:
             damaged.append(number)
         else:
-            workers.append(_add_image(plan, image, sums))
-    data = b"".join([(s & _ALL_BITS).to_bytes(layout.CHUNK_BYTES, "little") for s in sums])
+            workers.append(_add_image(plan, image, sums, pace))
+    data = b"".join([(s & _ALL_BITS).to_bytes(layout.CHUNK_BYTES, "little") for s in pace(sums)])
     return Totals(memoryview(data).cast("Q"), workers, damaged)
 
 
-def _add_image(plan: _Plan, image: _Image, sums: list[int]) -> Worker:
+def _add_image(plan: Plan, image: _Image, sums: list[int], pace: Pace) -> Worker:
     """Add the chunks of a segment to `sums`."""
     finished = 0
-    chunks = read_chunks(memoryview(image.data)[layout.CELLS_OFFSET :], plan.kinds)
-    for place, (chunk, mask) in enumerate(zip(chunks, plan.transactions, strict=True)):
+    chunks = plan.read_chunks(memoryview(image.data)[layout.CELLS_OFFSET :])
+    for place, (chunk, mask) in enumerate(pace(zip(chunks, plan.transactions, strict=True))):
         sums[place] += chunk
         finished += chunk & mask
     header = memoryview(image.data[: layout.PAGE]).cast("Q")  # a copy, for a part would keep the whole in memory
@@ -192,8 +172,8 @@ def _add_image(plan: _Plan, image: _Image, sums: list[int]) -> Worker:
 def add_up(index: Index, directory: SharedDirectory, epoch: bytes, pace: Pace = at_once) -> Totals:
     """Return the sum of all segments of a directory that are of this epoch. Raises OSError when it cannot be read."""
     for _ in range(_READS_AT_MOST):
-        plan = _make_plan(index, epoch)
-        totals = _add(plan, _images(plan, directory, pace))
+        plan = make_plan(index, pace)
+        totals = _add(plan, _images(_Source(plan, index, epoch, index.chunks[:]), directory, pace), pace)
         # Only who knows all series that were counted in can tell what a dead process left, and where its adopter put it.
         if index.refresh() and index.offset == plan.offset:
             break
@@ -206,8 +186,9 @@ def add_up_alone(instance: Instance) -> Totals:
     def read(size: int, offset: int) -> bytes:
         return bytes(instance.segment.cells.cast("B")[offset : offset + size])
 
-    plan = _make_plan(instance.index, instance.header.epoch)
-    return _add(plan, [(0, _read_image(plan, 0, read, live=True))])
+    index, plan = instance.index, make_plan(instance.index)
+    source = _Source(plan, index, instance.header.epoch, index.chunks[:])
+    return _add(plan, [(0, _read_image(source, 0, read, live=True))])
 
 
 def _totals(instance: Instance, pace: Pace) -> Totals:

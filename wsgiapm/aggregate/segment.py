@@ -8,7 +8,7 @@ import mmap
 import os
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Literal, Protocol
 
@@ -211,17 +211,6 @@ def cells_are_possible(data: bytes, offset: int, kinds: Sequence[int]) -> bool:
         if kind == layout.INTEGERS and not data[first + 7 : first + layout.CHUNK_BYTES : layout.WORD].isascii():
             return False
     return True
-
-
-def read_chunks(data: memoryview[int], kinds: Sequence[int]) -> Iterator[int]:
-    """Give the chunks of a segment's cells as big integers, 0 for those that do not hold integers.
-
-    One at a time, so that no more than one is in memory, and no step takes longer than a tenth of a millisecond.
-    """
-    starts = range(0, len(kinds) * layout.CHUNK_BYTES, layout.CHUNK_BYTES)
-    for start, kind in zip(starts, kinds, strict=True):
-        chunk = data[start : start + layout.CHUNK_BYTES]
-        yield int.from_bytes(chunk, "little") if kind == layout.INTEGERS else 0
 
 
 def open_segment(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int]) -> Segment:

@@ -53,7 +53,7 @@ def fitted(cells: Cells, max_buckets: int = MAX_BUCKETS) -> Exponential:
     return Exponential(scale, zero_count, offset, counts)
 
 
-def _metrics(family: AnyFamily, snapshot: Snapshot | SnapshotStream, pace: Pace) -> Iterator[bytes]:
+def _metrics(family: AnyFamily, snapshot: Snapshot | SnapshotStream, pace: Pace) -> Iterator[list[bytes]]:
     start = 0 if family.kind == "gauge" else snapshot.start_time_unix_nano
     times = otlp.span_of_time(start, snapshot.time_unix_nano)
     numbers: list[bytes] = []
@@ -76,7 +76,7 @@ def _metrics(family: AnyFamily, snapshot: Snapshot | SnapshotStream, pace: Pace)
         yield _metric(family, otlp.histogram(pace(explicits)))
 
 
-def _metric(family: AnyFamily, data: bytes) -> bytes:
+def _metric(family: AnyFamily, data: list[bytes]) -> list[bytes]:
     return otlp.metric(family.name, family.description, family.unit, data)
 
 

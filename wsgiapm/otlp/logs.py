@@ -27,4 +27,4 @@ def log_record(time: int, severity: int, body: str, event: str, pairs: Pairs) ->
 
 def logs_request(resource: Pairs, scope: str, version: str, records: Iterable[bytes]) -> bytes:
     """Return an ExportLogsServiceRequest with one resource and one scope."""
-    return signal_request(resource, scope, version, records)
+    return signal_request(resource, scope, version, ([record] for record in records))

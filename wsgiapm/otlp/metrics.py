@@ -11,7 +11,9 @@ from wsgiapm.otlp.protobuf import (
     INT64_MAX,
     INT64_MIN,
     Pairs,
+    Parts,
     double,
+    enclose,
     fixed,
     message,
     number,
@@ -88,31 +90,31 @@ def exponential_point(
     )
 
 
-def gauge(points: Iterable[bytes]) -> bytes:
+def gauge(points: Iterable[bytes]) -> Parts:
     """Return a Metric's gauge field."""
-    return message(5, b"".join([message(1, point) for point in points]))
+    return enclose(5, [message(1, point) for point in points])
 
 
-def cumulative_sum(points: Iterable[bytes], *, monotonic: bool) -> bytes:
+def cumulative_sum(points: Iterable[bytes], *, monotonic: bool) -> Parts:
     """Return a Metric's sum field, of cumulative temporality."""
-    return message(7, b"".join([message(1, point) for point in points]) + number(2, _CUMULATIVE) + number(3, monotonic))
+    return enclose(7, [*[message(1, point) for point in points], number(2, _CUMULATIVE), number(3, monotonic)])
 
 
-def histogram(points: Iterable[bytes]) -> bytes:
+def histogram(points: Iterable[bytes]) -> Parts:
     """Return a Metric's histogram field, of cumulative temporality."""
-    return message(9, b"".join([message(1, point) for point in points]) + number(2, _CUMULATIVE))
+    return enclose(9, [*[message(1, point) for point in points], number(2, _CUMULATIVE)])
 
 
-def exponential_histogram(points: Iterable[bytes]) -> bytes:
+def exponential_histogram(points: Iterable[bytes]) -> Parts:
     """Return a Metric's exponential_histogram field, of cumulative temporality."""
-    return message(10, b"".join([message(1, point) for point in points]) + number(2, _CUMULATIVE))
+    return enclose(10, [*[message(1, point) for point in points], number(2, _CUMULATIVE)])
 
 
-def metric(name: str, description: str, unit: str, data: bytes) -> bytes:
+def metric(name: str, description: str, unit: str, data: Parts) -> Parts:
     """Return a Metric; `data` is what `gauge`, `cumulative_sum`, `histogram` or `exponential_histogram` returned."""
-    return text(1, name) + text(2, description) + text(3, unit) + data
+    return [text(1, name), text(2, description), text(3, unit), *data]
 
 
-def metrics_request(resource: Pairs, scope: str, version: str, metrics: Iterable[bytes]) -> bytes:
+def metrics_request(resource: Pairs, scope: str, version: str, metrics: Iterable[Parts]) -> bytes:
     """Return an ExportMetricsServiceRequest with one resource and one scope."""
     return signal_request(resource, scope, version, metrics)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small protobuf writer, and the messages all OTLP signals have in common.
 
-A function named after a message returns that message's payload; whoever puts it into another adds the tag.
+A function named after a message returns that message's payload; whoever puts it into another adds the tag. A large
+message is a list of parts until the end: joined anew at every level, megabytes would be copied again and again, and
+each time every thread would wait.
 
 Sources: protobuf "Encoding"; opentelemetry-proto, common/v1/common.proto (field numbers).
 """
@@ -13,6 +15,7 @@ from functools import lru_cache
 from struct import Struct
 
 Pairs = Iterable[tuple[str, str | int]]
+Parts = list[bytes]
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"
 """The semantic conventions our names and attributes are taken from."""
@@ -47,6 +50,11 @@ def tag(field: int, wire_type: int) -> bytes:
 def message(field: int, payload: bytes) -> bytes:
     """Return an embedded message or a byte string; an empty one is written too, since its presence can matter."""
     return tag(field, BYTES) + varint(len(payload)) + payload
+
+
+def enclose(field: int, parts: Parts) -> Parts:
+    """Return an embedded message whose payload is in parts."""
+    return [tag(field, BYTES) + varint(sum(map(len, parts))), *parts]
 
 
 def text(field: int, value: str) -> bytes:
@@ -88,11 +96,14 @@ def attributes(field: int, pairs: Pairs) -> bytes:
     return b"".join([message(field, key_value(name, value)) for name, value in pairs])
 
 
-def signal_request(resource: Pairs, scope: str, version: str, records: Iterable[bytes]) -> bytes:
-    """Return an Export…ServiceRequest with one resource and one scope, both of SCHEMA_URL.
+def signal_request(resource: Pairs, scope: str, version: str, records: Iterable[Parts]) -> bytes:
+    """Return an Export…ServiceRequest with one resource and one scope, both of SCHEMA_URL; each record is in parts.
 
     The requests of metrics, logs and traces have the same numbers down to the records.
     """
     schema = text(3, SCHEMA_URL)
-    scope_records = b"".join((message(1, text(1, scope) + text(2, version)), *[message(2, r) for r in records], schema))
-    return message(1, message(1, attributes(1, resource)) + message(2, scope_records) + schema)
+    scope_records = [message(1, text(1, scope) + text(2, version))]
+    for record in records:
+        scope_records += enclose(2, record)
+    scope_records.append(schema)
+    return b"".join(enclose(1, [message(1, attributes(1, resource)), *enclose(2, scope_records), schema]))

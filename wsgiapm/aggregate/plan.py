@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of a merge: how far the segments are to be read, and which of their cells count transactions.
+
+It follows from the index alone, so it is kept and extended by what has been added since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import compress
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.catalogue import Catalogue, Series
+from wsgiapm.pace import Pace, at_once
+
+
+class Plan(NamedTuple):
+    """What every segment is read by.
+
+    `offset` says how much of the index this is of; `sizes` are the bytes in use of each chunk, 0 for those that do not
+    hold integers; `transactions` has a mask for each chunk with all bits set of the cells that count transactions.
+    """
+
+    offset: int
+    sizes: list[int]
+    transactions: list[int]
+
+    def segment_bytes(self) -> int:
+        """Return how much of a segment is in use, from its beginning on."""
+        ends = [number * layout.CHUNK_BYTES + size for number, size in enumerate(self.sizes)]
+        return layout.CELLS_OFFSET + max(ends, default=0)
+
+    def read_chunks(self, data: memoryview[int]) -> Iterator[int]:
+        """Give the chunks of a segment's cells as big integers, one at a time; each takes less than a tenth of a ms."""
+        for number, size in enumerate(self.sizes):
+            start = number * layout.CHUNK_BYTES
+            yield int.from_bytes(data[start : start + size], "little")
+
+
+class _Kept(NamedTuple):
+    plan: Plan
+    mask: bytearray
+    heads: int
+    others: list[Series]
+
+
+_kept: WeakKeyDictionary[Catalogue, _Kept] = WeakKeyDictionary()
+
+
+def make_plan(catalogue: Catalogue, pace: Pace = at_once) -> Plan:
+    """Return the plan for what a catalogue knows now; what other threads add meanwhile is left for the next time."""
+    offset = catalogue.offset
+    before = _kept.get(catalogue)
+    if before is not None and before.plan.offset == offset:
+        return before.plan
+    used = catalogue.free(layout.INTEGERS)[0] * layout.WORD
+    sizes = _sizes(catalogue.chunks[:], used)
+    mask, heads, others = (before.mask[:], before.heads, before.others[:]) if before else (bytearray(), 0, [])
+    mask += b"\xff" * (used - len(mask))
+    # Of the cells handed out, nearly all count transactions; the others are the heads, and histograms of other kinds.
+    for series in pace(catalogue.series[heads:]):
+        if not _clear(mask, series.head - layout.FIRST_CELL, series.head_cells):
+            break
+        heads += 1
+        if series.kind != layout.TRANSACTIONS:
+            others.append(series)
+    for series in pace(others):
+        _clear_blocks(catalogue, mask, series)
+    view = memoryview(bytes(mask))
+    plan = Plan(offset, sizes, list(Plan(offset, sizes, []).read_chunks(view)))
+    _kept[catalogue] = _Kept(plan, mask, heads, others)
+    return plan
+
+
+def _sizes(kinds: Sequence[int], used: int) -> list[int]:
+    ends = [min(used - number * layout.CHUNK_BYTES, layout.CHUNK_BYTES) for number in range(len(kinds))]
+    return [max(end, 0) if kind == layout.INTEGERS else 0 for kind, end in zip(kinds, ends, strict=True)]
+
+
+def _clear(mask: bytearray, first: int, cells: int) -> bool:
+    start, end = first * layout.WORD, (first + cells) * layout.WORD
+    if end > len(mask):
+        return False
+    mask[start:end] = bytes(end - start)
+    return True
+
+
+def _clear_blocks(catalogue: Catalogue, mask: bytearray, series: Series) -> None:
+    for number, blocks in list(series.blocks.items()):
+        table = catalogue.tables[number]
+        for first, size, position in compress(zip(table.first, table.sizes, blocks, strict=True), blocks):
+            _clear(mask, position + first - layout.FIRST_CELL, size)
