@@ -10,6 +10,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from glob import escape, glob
 from io import BufferedReader
 from typing import IO
@@ -34,8 +35,8 @@ def read_lines(name: str) -> Iterator[str]:
     """
     raw = _open(name)
     try:
-        with _unpack(raw) as file:
-            yield from _split(file)
+        with nullcontext() if name == "-" else raw:
+            yield from _split(_unpack(raw))
     except _BROKEN as error:
         raise WsgiapmError(f"{name} is damaged, and cannot be read to its end ({error}); fetch it again") from error
 
