@@ -154,7 +154,8 @@ def _add(plan: Plan, images: Iterable[tuple[int, _Image | None]], pace: Pace = a
         else:
             workers.append(_add_image(plan, image, sums, pace))
     data = b"".join([(s & _ALL_BITS).to_bytes(layout.CHUNK_BYTES, "little") for s in pace(sums)])
-    return Totals(memoryview(data).cast("Q"), workers, damaged)
+    used = len(data) - layout.CHUNK_BYTES + plan.sizes[-1] if sums and plan.sizes[-1] else len(data)
+    return Totals(memoryview(data)[:used].cast("Q"), workers, damaged)
 
 
 def _add_image(plan: Plan, image: _Image, sums: list[int], pace: Pace) -> Worker:

@@ -69,7 +69,7 @@ def make_plan(catalogue: Catalogue, pace: Pace = at_once) -> Plan:
     for series in pace(others):
         _clear_blocks(catalogue, mask, series)
     view = memoryview(bytes(mask))
-    plan = Plan(offset, sizes, list(Plan(offset, sizes, []).read_chunks(view)))
+    plan = Plan(offset, sizes, list(pace(Plan(offset, sizes, []).read_chunks(view))))
     _kept[catalogue] = _Kept(plan, mask, heads, others)
     return plan
 

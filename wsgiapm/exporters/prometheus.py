@@ -8,27 +8,20 @@ Source: Prometheus, "Exposition formats", text format 0.0.4.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from io import BytesIO
-from itertools import accumulate
+from itertools import accumulate, islice
 from math import inf, isfinite, isnan
 from operator import itemgetter
 
 from wsgiapm.aggregate.histogram import classic_buckets
-from wsgiapm.aggregate.snapshot import (
-    Attributes,
-    ExplicitHistogramPoint,
-    Family,
-    HistogramPoint,
-    NumberPoint,
-    Point,
-    Snapshot,
-)
+from wsgiapm.aggregate.snapshot import Attributes, Family, HistogramPoint, NumberPoint, Snapshot
 from wsgiapm.exporters.names import label_name, metric_name
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _HERE = "\0"
+_LINES_AT_ONCE = 100
 _TYPES = {"sum": "counter", "updown": "gauge", "gauge": "gauge", "histogram": "histogram"}
 
 
@@ -52,7 +45,8 @@ def render(snapshot: Snapshot) -> bytes:
             lines = _family(name, family, labels)
         else:
             lines = iter([f"# wsgiapm: {family.name!a} is left out: {owner!a} has its Prometheus name {name}\n"])
-        written.writelines(line.encode("utf-8", "replace") for line in lines)
+        while some := "".join(islice(lines, _LINES_AT_ONCE)):
+            written.write(some.encode("utf-8", "replace"))
     return written.getvalue()
 
 
@@ -66,30 +60,35 @@ def _family(name: str, family: Family, labels: _Labels) -> Iterator[str]:
     description = family.description.replace("\\", r"\\").replace("\n", r"\n")
     yield f"# HELP {name} {description}\n# TYPE {name} {_TYPES[family.kind]}\n"
     points = sorted([(labels.text(point.attributes), point) for point in family.points], key=itemgetter(0))
-    forms: dict[tuple[float, ...], str] = {}
+    buckets, form = classic_buckets(family.bounds), _Form(name, family.bounds)
     for text, point in points:
         if isinstance(point, NumberPoint):
-            yield f"{name}{{{text}}} {_number(point.value)}\n" if text else f"{name} {_number(point.value)}\n"
-            continue
-        bounds, counts = _buckets(point, family.bounds)
-        form = forms.get(bounds) or forms.setdefault(bounds, _form(name, bounds))
-        if not text:
-            form = form.replace(f"{_HERE},", "").replace(f"{{{_HERE}}}", "")
-        yield form.replace(_HERE, text.replace("%", "%%")) % (*counts, _number(point.sum), counts[-1])
+            value = point.value
+            shown = repr(value) if type(value) is int else _number(value)
+            yield f"{name}{{{text}}} {shown}\n" if text else f"{name} {shown}\n"
+        elif isinstance(point, HistogramPoint):
+            yield form.fill(text, buckets.cumulate(zip(point.uppers, point.counts, strict=True)), point.sum)
+        else:
+            yield _Form(name, point.bounds).fill(text, list(accumulate(point.counts)), point.sum)
 
 
-def _form(name: str, bounds: tuple[float, ...]) -> str:
-    """Return the lines of a histogram: its labels go to `_HERE`, its counts and its sum to the conversions."""
-    buckets = [f'{name}_bucket{{{_HERE},le="{_number(bound)}"}} %d\n' for bound in (*bounds, inf)]
-    return "".join([*buckets, f"{name}_sum{{{_HERE}}} %s\n{name}_count{{{_HERE}}} %d\n"])
+class _Form:
+    """The lines of a histogram with these bounds, to be filled in with labels, cumulative counts and sum."""
 
+    def __init__(self, name: str, bounds: tuple[float, ...]) -> None:
+        starts = [f'{name}_bucket{{{_HERE},le="{_number(bound)}"}} ' for bound in (*bounds, inf)]
+        starts += [f"{name}_sum{{{_HERE}}} ", f"{name}_count{{{_HERE}}} "]
+        # Between them there is room for the values.
+        self._pieces = [starts[0], *(piece for start in starts[1:] for piece in ("", f"\n{start}")), "", "\n"]
 
-def _buckets(point: Point, bounds: tuple[float, ...]) -> tuple[tuple[float, ...], Sequence[int]]:
-    """Return the bounds of a histogram point and its cumulative counts, the last of them for +Inf."""
-    if isinstance(point, HistogramPoint):
-        return bounds, classic_buckets(bounds).cumulate(zip(point.uppers, point.counts, strict=True))
-    assert isinstance(point, ExplicitHistogramPoint)
-    return point.bounds, tuple(accumulate(point.counts))
+    def fill(self, text: str, counts: list[int], total: float) -> str:
+        """Return the lines with these labels."""
+        pieces = self._pieces
+        pieces[1::2] = [*map(repr, counts), _number(total), repr(counts[-1])]
+        lines = "".join(pieces)
+        if text:
+            return lines.replace(_HERE, text)
+        return lines.replace(f"{_HERE},", "").replace(f"{{{_HERE}}}", "")
 
 
 def _number(value: float) -> str:

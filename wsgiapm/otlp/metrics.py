@@ -25,6 +25,7 @@ from wsgiapm.otlp.protobuf import (
 )
 
 _CUMULATIVE = 2  # AggregationTemporality
+_POINTS_IN_A_PART = 200
 _unsigned = Struct("<Q")
 _signed = Struct("<q")
 _real = Struct("<d")
@@ -90,24 +91,36 @@ def exponential_point(
     )
 
 
+def _enclosed(points: Iterable[bytes]) -> Parts:
+    """Return the points as a Metric has them, some hundred to a part."""
+    parts: Parts = []
+    some: Parts = []
+    for point in points:
+        some.append(message(1, point))
+        if len(some) == _POINTS_IN_A_PART:
+            parts.append(b"".join(some))
+            some.clear()
+    return [*parts, *some]
+
+
 def gauge(points: Iterable[bytes]) -> Parts:
     """Return a Metric's gauge field."""
-    return enclose(5, [message(1, point) for point in points])
+    return enclose(5, _enclosed(points))
 
 
 def cumulative_sum(points: Iterable[bytes], *, monotonic: bool) -> Parts:
     """Return a Metric's sum field, of cumulative temporality."""
-    return enclose(7, [*[message(1, point) for point in points], number(2, _CUMULATIVE), number(3, monotonic)])
+    return enclose(7, [*_enclosed(points), number(2, _CUMULATIVE), number(3, monotonic)])
 
 
 def histogram(points: Iterable[bytes]) -> Parts:
     """Return a Metric's histogram field, of cumulative temporality."""
-    return enclose(9, [*[message(1, point) for point in points], number(2, _CUMULATIVE)])
+    return enclose(9, [*_enclosed(points), number(2, _CUMULATIVE)])
 
 
 def exponential_histogram(points: Iterable[bytes]) -> Parts:
     """Return a Metric's exponential_histogram field, of cumulative temporality."""
-    return enclose(10, [*[message(1, point) for point in points], number(2, _CUMULATIVE)])
+    return enclose(10, [*_enclosed(points), number(2, _CUMULATIVE)])
 
 
 def metric(name: str, description: str, unit: str, data: Parts) -> Parts:
