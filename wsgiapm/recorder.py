@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from wsgiapm.aggregate import schema
 from wsgiapm.aggregate.catalogue import Series
 from wsgiapm.aggregate.durations import Durations
-from wsgiapm.aggregate.in_flight import FIRST_POSITIONS, free_row, tag
+from wsgiapm.aggregate.in_flight import free_row, positions, tag
 from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.instance import Instance
-from wsgiapm.aggregate.layout import BEGUN, ENDED, ENDED_COUNTING, FAILED, ROWLESS, ROWS, RUNNING
+from wsgiapm.aggregate.layout import BEGUN, ENDED, ENDED_COUNTING, FAILED, ROWLESS, RUNNING
 from wsgiapm.aggregate.snapshot import Attributes
 from wsgiapm.native import get_ident
 from wsgiapm.outcomes import Outcomes
@@ -27,7 +27,7 @@ _LARGEST_BLOCK = 16
 # Series of `(other)` routes are still told apart by method and status, up to this many above the cap.
 _OTHER_SERIES = 200
 # Transactions that wait for the index keep their rows as long as at least so many are free for those that run.
-_ROWS_KEPT_FREE = ROWS // 8
+_ROWS_KEPT_FREE = 16
 
 # (name, status or None, method code and scheme, error type or None)
 Key = tuple[str, int | None, int, str | None]
@@ -61,7 +61,7 @@ class Recorder:
         self._waiting: list[tuple[Key, int, Sums, int]] = []
         self._queue = Durations(instance, schema.QUEUE_TIME, ())
         self.outcomes = Outcomes(instance, max_series)
-        self._free = list(FIRST_POSITIONS)
+        self._free = list(positions(instance.segment.rows))
         self.renamed = self._rename
         self._use_cells()
         instance.moved = self._use_cells
@@ -82,10 +82,12 @@ class Recorder:
         try:
             transaction.row = row = self._free.pop()
         except IndexError:
-            transaction.row = 0
-            cells[ROWLESS] += 1
-            cells[BEGUN] += 1
-            return
+            if not self._add_rows():
+                transaction.row = 0
+                cells[ROWLESS] += 1
+                cells[BEGUN] += 1
+                return
+            transaction.row = row = self._free.pop()
         cells[BEGUN] += 1  # before its row: whoever settles never finds a row too many that was not begun
         cells[row + 1] = word
         cells[row + 2] = get_ident()
@@ -148,11 +150,11 @@ class Recorder:
         if self._count(key, cell, sums):
             self._free_row(transaction)
             self.work_off()
-        elif transaction.row and len(self._free) >= _ROWS_KEPT_FREE:
+        elif transaction.row and (len(self._free) >= _ROWS_KEPT_FREE or self._add_rows()):
             self._wait(key, cell, sums, transaction)
         else:
             # Without a row it would be lost with this process.
-            self._dropped("busy")
+            self._dropped("busy", key)
             self._add(self._other(key), cell, sums)
             self._free_row(transaction)
         if transaction.queue:
@@ -173,12 +175,10 @@ class Recorder:
             entry = self._entries.get(key) or self._find(key)
             if entry is None:
                 return False
-            octave = self._octaves[cell]
-            if not entry[1][octave] and not self.instance.add_block(entry[2], octave):
+            if not self.instance.add_block(entry[2], self._octaves[cell]):
                 return False
-            self.instance.cover()
         except (IndexFullError, OSError):
-            self._dropped("budget")
+            self._dropped("budget", key)
             entry = self._other(key)
         self._use_cells()
         self._add(entry, cell, sums)
@@ -223,17 +223,16 @@ class Recorder:
         known = self.instance.index.by_key.get((schema.REQUEST_DURATION, attributes))
         count = len(self.instance.index.series)
         if known is None and count >= self._max_series:
-            self._dropped("max_series")
+            self._dropped("max_series", key)
             attributes = self._attributes(schema.OTHER, status, method, error)
             known = self.instance.index.by_key.get((schema.REQUEST_DURATION, attributes))
             if known is None and count >= self._max_series + _OTHER_SERIES:
                 return self._other(key)
         if known is None:
             known = self.instance.series(schema.REQUEST_DURATION, attributes)
-        if known is None:
+        if known is None or not self.instance.cover(known.head + known.head_cells):
             return None
         entry = (known.head, known.blocks_of(self.instance.table_number), known)
-        self.instance.cover()
         self._use_cells()
         if len(self._entries) < 2 * self._max_series:
             self._entries[key] = entry
@@ -257,10 +256,17 @@ class Recorder:
         series = self.instance.index.by_key[schema.REQUEST_DURATION, attributes]
         return series.head, series.blocks_of(self.instance.table_number), series
 
-    def _dropped(self, reason: str) -> None:
+    def _dropped(self, reason: str, key: Key) -> None:
         position = self.instance.dropped.get(reason)
         if position is not None:
             self.cells[position] += 1
+            self.instance.give_example(reason, key[0])
+
+    def _add_rows(self) -> bool:
+        """Make room for more requests in flight than a worker has as a rule; return whether there is some."""
+        added = self.instance.add_rows()
+        self._free.extend(added)
+        return bool(added)
 
     def _rename(self, transaction: Transaction) -> None:
         if transaction.row and transaction.given_name is not None:

@@ -11,6 +11,7 @@ import re
 
 _KEPT = 2
 _LONGEST_WORD = 32
+_SHOWN, _LONGEST_SHOWN = 8, 100
 # Digits anywhere up to a suffix (123, 123.json), hex of eight and more with a digit in it, UUIDs.
 _ID = re.compile(r"\d+([.,_-].*)?|(?=[0-9a-f-]*\d)[0-9a-f-]{8,}|[0-9a-f]{16,}", re.IGNORECASE)
 
@@ -19,6 +20,12 @@ def _fold_segment(segment: str) -> str:
     if len(segment) > _LONGEST_WORD or _ID.fullmatch(segment):
         return "*"
     return segment
+
+
+def shorten(name: str) -> str:
+    """Return a route fit to be shown as an example: no query, ids folded, of bounded length."""
+    segments = name.partition("?")[0].split("/")[:_SHOWN]
+    return "/".join(_fold_segment(segment) for segment in segments)[:_LONGEST_SHOWN]
 
 
 def decode_path(path: str) -> str:

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from wsgiapm.aggregate import layout, schema
+from wsgiapm.aggregate.budget import BusyError
 from wsgiapm.aggregate.index_file import Identity
-from wsgiapm.aggregate.instance import BusyError, CallWitness, Instance, join
+from wsgiapm.aggregate.instance import CallWitness, Instance, join
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.aggregate.snapshot import HistogramPoint, NumberPoint, Snapshot
 from wsgiapm.recorder import Recorder, method_and_scheme
@@ -58,6 +60,21 @@ def started(recorder: Recorder, route: str = "/", method: str = "GET", scheme: s
     transaction.method = method_and_scheme(method, scheme)
     recorder.begin(transaction, route)
     return transaction
+
+
+@contextlib.contextmanager
+def no_free_row(recorder: Recorder) -> Iterator[None]:
+    """Meanwhile nobody gets a row: as if all were in use."""
+    free = recorder._free[:]
+    recorder._free.clear()
+    allowed, recorder.instance.segment.add_rows = recorder.instance.segment.add_rows, _refuse  # type: ignore[method-assign]
+    yield
+    recorder.instance.segment.add_rows = allowed  # type: ignore[method-assign]
+    recorder._free.extend(free)
+
+
+def _refuse() -> None:
+    raise BusyError
 
 
 def finish(recorder: Recorder, transaction: Transaction, duration: int = MILLISECOND, status: int | None = 200) -> None:

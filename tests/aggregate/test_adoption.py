@@ -28,6 +28,7 @@ from tests.aggregate.counting import (
     histograms,
     in_flight,
     join_patiently,
+    no_free_row,
     record,
     recorder_at,
     run,
@@ -83,10 +84,9 @@ def abandon(shared, *, waiting=0, rowless=0, counting=0, timed_out=False):
         record(recorder, f"/done{number % 2}")
     for name in ("/a", "/b", "/b"):
         started(recorder, name, "POST")
-    free, recorder._free = recorder._free, []
-    for _ in range(rowless):
-        started(recorder, "/rowless")
-    recorder._free = free
+    with no_free_row(recorder):
+        for _ in range(rowless):
+            started(recorder, "/rowless")
     for _ in range(counting):
         # Died between the commit and freeing the row: counted already.
         transaction = started(recorder, "/counted")
@@ -468,8 +468,8 @@ def serve_until_stopped(shared, stores):
         fifth = begin("/fifth")
         recorder.work_off()
         end(fifth)
-        recorder._free.clear()
-        end(begin("/rowless"))
+        with no_free_row(recorder):
+            end(begin("/rowless"))
         recorder.forget(third)
         told[0] -= 1
         stopped = False

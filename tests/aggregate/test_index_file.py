@@ -100,10 +100,10 @@ def test_a_truncated_header_is_damage(shared, size):
 def test_an_index_truncated_at_any_length_is_damage(shared):
     """A file that ends before what it says is complete is not written to, wherever it ends."""
     join_patiently(shared).close()
-    size = os.stat(f"{shared}/index").st_size
     with open(f"{shared}/index", "rb") as file:
         whole = file.read()
-    for length in range(layout.PAGE, size, 7):
+    (complete,) = layout.U64.unpack_from(whole, layout.COMMITTED_OFFSET)
+    for length in range(layout.PAGE, layout.PAGE + complete, 7):
         with open(f"{shared}/index", "wb") as file:
             file.write(whole[:length])
         with pytest.raises(SharedDirectoryError, match="damaged"):
@@ -134,8 +134,7 @@ def test_what_a_killed_writer_left_half_done_is_overwritten(directory, index_fil
     """Bytes behind the complete records are not seen, and the next record takes their place."""
     index = Index(index_file, lambda _: True)
     index.add_name("/first")
-    size = index_file.size()
-    patch(shared, size, b"half a record" * 20)
+    patch(shared, layout.PAGE + index.offset, b"half a record" * 20)
     index.add_name("/second")
     other = open_index(directory)
 

@@ -266,7 +266,7 @@ def test_a_series_of_a_later_version_is_passed_over(shared):
     record(recorder)
     series = recorder.instance.index.add_series(("later.counter", (("x", "y"),)), layout.COUNTER, 1)
     assert series is not None
-    recorder.instance.cover()
+    assert recorder.instance.cover(series.head + 1)
     recorder.instance.cells[series.head] = 3
 
     assert family(merge(shared), "later.counter") == {(("x", "y"),): 3}

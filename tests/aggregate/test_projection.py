@@ -17,6 +17,7 @@ from tests.aggregate.counting import (
     family,
     finish,
     histograms,
+    no_free_row,
     record,
     recorder_at,
     started,
@@ -120,9 +121,8 @@ def test_requests_in_flight_are_told_by_method(shared):
     """Those without a row are counted as well, with a method that is not known."""
     recorder = recorder_at(shared)
     started(recorder, method="POST", scheme="https")
-    recorder._free, rows = [], recorder._free
-    started(recorder, method="POST")
-    recorder._free = rows
+    with no_free_row(recorder):
+        started(recorder, method="POST")
     active = family(merge(shared), schema.ACTIVE_REQUESTS)
 
     assert {key: n for key, n in active.items() if n} == {

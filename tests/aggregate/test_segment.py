@@ -37,7 +37,8 @@ from wsgiapm.aggregate.instance import alone, join
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.owner import owner_lives, pid_namespace, start_ticks
-from wsgiapm.aggregate.segment import PrivateMemory, Segment, cells_are_possible
+from wsgiapm.aggregate.memory import PrivateMemory
+from wsgiapm.aggregate.segment import Segment, cells_are_possible
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.recorder import Recorder
 
@@ -268,22 +269,29 @@ def test_a_segment_grows_and_keeps_what_it_counted(shared):
 
 
 def test_a_segment_is_allocated_before_it_is_mapped(shared):
-    """No page of a segment is a hole: with a hole a full file system would kill us by SIGBUS."""
+    """No page of a segment that is used is a hole: there a full file system would kill us by SIGBUS."""
     recorder = recorder_at(shared)
     for number in range(900):
         record(recorder, f"/r{number}", duration=1 << (number % 40))
-    status = os.stat(f"{shared}/segment-0")
+    chunks = recorder.instance.segment.chunks
+    before = os.stat(f"{shared}/segment-0")
+    for _ in range(layout.ROWS):
+        started(recorder)
+    after = os.stat(f"{shared}/segment-0")
 
-    assert status.st_blocks * 512 >= status.st_size
+    assert chunks > 1
+    assert before.st_size == after.st_size == layout.segment_size(chunks)
+    assert before.st_blocks * 512 == layout.allocated_size(chunks)
+    assert after.st_blocks * 512 == layout.segment_size(chunks)
     recorder.instance.close()
 
 
 def test_no_room_for_a_segment_is_an_error(tiny):
     """A file system that is full when we come is an OSError, and we hold nothing then."""
-    path = f"{tiny(96 * 1024)}/shop"
+    path = f"{tiny(64 * 1024)}/shop"
     for _ in range(2):
         with pytest.raises(OSError, match="No space left"):
-            join(path, SHOP)
+            join(path, SHOP, 2**30)
     assert merge(path).families
 
 
@@ -328,7 +336,7 @@ def test_the_budget_is_kept(shared):
     recorders = [recorder_at(shared, budget) for _ in range(3)]
     for number in range(900):
         record(recorders[number % 3], f"/r{number}", duration=1 << (number % 40))
-    sizes = [os.stat(f"{shared}/{name}").st_size for name in os.listdir(shared)]
+    sizes = [os.stat(f"{shared}/{name}").st_blocks * 512 for name in os.listdir(shared)]
     snapshot = merge(shared)
 
     assert sum(sizes) <= budget

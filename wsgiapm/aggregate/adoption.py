@@ -8,7 +8,7 @@ same totals (see "A transaction begins" in `layout`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.catalogue import Catalogue, Series
@@ -110,7 +110,7 @@ class Owner(Protocol):
 
 
 class Settlement:
-    """One settling of a segment. `aborted` grows as they are counted, also when it has to be tried again."""
+    """One settling of a segment. `aborted` is what was running there, once all of it has been counted."""
 
     def __init__(self, index: Index, owner: Owner) -> None:
         """`owner` is this process, with the segment it has locked."""
@@ -128,9 +128,17 @@ class Settlement:
             return False
         cells[layout.SETTLEMENTS] |= 1
         left = find_left(self._catalogue, cells)
-        self._free_counted(left)
-        if not all(map(self._commit, left.ended)) or not all(map(self._abort, left.aborted)):
+        # All that needs the index first: who finds it busy has counted nothing, and another time tells all of it.
+        places = [self._owner.ended_position(ended) for ended in left.ended]
+        positions = [self._owner.aborted_position(entry.route, entry.reason) for entry in left.aborted]
+        if None in places or None in positions:
             return False
+        self._free_counted(left)
+        for ended, place in zip(left.ended, places, strict=True):
+            self._commit(ended, *cast("tuple[int, int]", place))
+        for entry, position in zip(left.aborted, positions, strict=True):
+            self._abort(entry, cast("int", position))
+        self.aborted = left.aborted
         cells = self._owner.cells
         cells[layout.ROWLESS] = 0
         cells[layout.BEGUN] = committed(self._catalogue, cells) + aborted_before(self._catalogue.series[:], cells)
@@ -150,27 +158,17 @@ class Settlement:
         cells = self._owner.cells
         cells[row.position + 1] = cells[row.position + 1] & ~0xF | state
 
-    def _abort(self, entry: Aborted) -> bool:
-        position = self._owner.aborted_position(entry.route, entry.reason)
-        if position is None:
-            return False
+    def _abort(self, entry: Aborted, position: int) -> None:
         if entry.row is not None:
             self._mark(entry.row, layout.ABORTING)
         cells = self._owner.cells
         cells[position] += entry.count
         if entry.row is not None:
             free_row(cells, entry.row.position)
-        self.aborted.append(entry)
-        return True
 
-    def _commit(self, ended: Ended) -> bool:
-        found = self._owner.ended_position(ended)
-        if found is None:
-            return False
-        head, position = found
+    def _commit(self, ended: Ended, head: int, position: int) -> None:
         self._mark(ended.row, layout.ENDED_COUNTING)
         cells = self._owner.cells
         cells[head] += ended.row.duration
         cells[position] += 1
         free_row(cells, ended.row.position)
-        return True

@@ -17,6 +17,8 @@ from wsgiapm.aggregate.snapshot import Attributes
 
 Key = tuple[str, Attributes]
 
+EXAMPLES_AT_MOST = 16
+
 
 class Series:
     """One series of the index and where its cells are.
@@ -44,10 +46,10 @@ class Series:
 class _Progress:
     """How far the replay is: bytes, and how many of each have been seen; next free address and end of its chunk."""
 
-    __slots__ = ("chunks", "floats", "integers", "names", "offset", "series", "tables")
+    __slots__ = ("chunks", "examples", "floats", "integers", "names", "offset", "series", "tables")
 
     def __init__(self) -> None:
-        self.offset = self.series = self.names = self.tables = self.chunks = 0
+        self.offset = self.series = self.names = self.tables = self.chunks = self.examples = 0
         self.integers = self.floats = (0, 0)
 
 
@@ -66,6 +68,7 @@ class Catalogue:
         self.name_numbers: dict[str, int] = {}
         self.tables: list[Table] = []
         self.chunks: list[int] = []
+        self.examples: list[tuple[str, str]] = []  # of what went to `(other)`: reason and name
         self.damaged = False
         self._progress = _Progress()
 
@@ -139,12 +142,18 @@ class Catalogue:
             done.integers = _use(done.integers, address + head_cells)
         done.series += 1
 
+    def _replay_example(self, done: _Progress, body: bytes) -> None:
+        reason, name = json.loads(str(body[1:], "utf-8"))
+        _put(self.examples, done.examples, (str(reason), str(name)))
+        done.examples += 1
+
     _replays: ClassVar[dict[int, Callable[[Catalogue, _Progress, bytes], None]]] = {
         layout.CHUNK_RECORD: _replay_chunk,
         layout.TABLE_RECORD: _replay_table,
         layout.SERIES_RECORD: _replay_series,
         layout.BLOCK_RECORD: _replay_block,
         layout.NAME_RECORD: _replay_name,
+        layout.EXAMPLE_RECORD: _replay_example,
     }
 
 

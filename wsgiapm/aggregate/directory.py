@@ -102,6 +102,10 @@ class SharedDirectory:
         here = self.descriptor
         os.rename(source, target, src_dir_fd=here, dst_dir_fd=here)
 
+    def remove(self, name: str) -> None:
+        """Remove a file; raises OSError when that is impossible."""
+        os.unlink(name, dir_fd=self.descriptor)
+
     def segments(self) -> list[int]:
         """Return the numbers of the segments there are, ascending."""
         names = set(os.listdir(self.descriptor))

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.layout import FIRST_ROW, ROW_WORDS, ROWS
+from wsgiapm.aggregate.layout import FIRST_ROW, ROW_WORDS, ROWS, ROWS_ALLOCATED, usable_rows
 from wsgiapm.aggregate.schema import METHODS, SCHEMES
 
-FIRST_POSITIONS = range(FIRST_ROW, FIRST_ROW + ROWS * ROW_WORDS, ROW_WORDS)
+_POSITIONS = range(FIRST_ROW, FIRST_ROW + ROWS * ROW_WORDS, ROW_WORDS)
 _ALL_FREE = bytes(ROWS * layout.WORD)
 
 _DOUBTS = {layout.ENDED: 0, layout.COUNTING: 2, layout.ENDED_COUNTING: 3, layout.ABORTING: 3}
@@ -76,12 +76,19 @@ def tag(name: int, method: int, scheme: int) -> int:
     return name << 32 | method << 8 | scheme << 4 | layout.RUNNING
 
 
+def positions(rows: int) -> range:
+    """Return where the rows of a segment begin that has so many."""
+    return _POSITIONS[:rows]
+
+
 def read_rows(cells: memoryview[int]) -> list[Row]:
     """Return the rows in use; `cells` are the words of a whole segment, or of its first part."""
-    starts = cells[FIRST_ROW : FIRST_ROW + ROWS * ROW_WORDS : ROW_WORDS]
-    if starts.tobytes() == _ALL_FREE:  # four times as fast as any()
+    # No further than they are allocated: to look into a hole of a full file system kills the process.
+    rows = usable_rows(cells[ROWS_ALLOCATED])
+    starts = cells[FIRST_ROW : FIRST_ROW + rows * ROW_WORDS : ROW_WORDS]
+    if starts.tobytes() == _ALL_FREE[: rows * layout.WORD]:  # four times as fast as any()
         return []
-    return [_read_row(cells, p) for p, start in zip(FIRST_POSITIONS, starts, strict=True) if start]
+    return [_read_row(cells, p) for p, start in zip(positions(rows), starts, strict=True) if start]
 
 
 def _read_row(cells: Sequence[int], position: int) -> Row:

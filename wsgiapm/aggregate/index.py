@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 from zlib import crc32
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.catalogue import Catalogue, Key, Series
+from wsgiapm.aggregate.budget import BusyError
+from wsgiapm.aggregate.catalogue import EXAMPLES_AT_MOST, Catalogue, Key, Series
 from wsgiapm.aggregate.turn import Turn
 
 # A record longer than this is refused as if there were no room, so that no single name can fill the index.
 _LONGEST = 8192
 # After the budget was found full, nobody looks again for so long (nanoseconds).
-_REFUSED_FOR = 10_000_000_000
+REFUSED_FOR = 10_000_000_000
 
 
 class Log(Protocol):
@@ -37,7 +38,7 @@ class Log(Protocol):
         """Return the complete records behind `offset`."""
 
     def append(self, offset: int, records: bytes) -> None:
-        """Write `records` at `offset`, the end, and make them visible."""
+        """Write `records` at `offset`, the end, and make them visible; raises OSError without room, or `BusyError`."""
 
     def in_place(self) -> bool:
         """Tell whether others find these records where they look for them."""
@@ -100,8 +101,12 @@ class Index(Catalogue):
             if len(mine) > len(theirs):
                 if not log.lock():
                     return False
-                log.append(len(theirs), mine[len(theirs) :])
-                log.unlock()
+                try:
+                    log.append(len(theirs), mine[len(theirs) :])
+                except BusyError:
+                    return False
+                finally:
+                    log.unlock()
             self._log.close()
             self._log, self._may_grow = log, may_grow
             self._replay_new()
@@ -126,6 +131,8 @@ class Index(Catalogue):
                     yield not self.damaged
                 else:
                     yield False
+            except BusyError:  # another process takes room for something: as if it was writing
+                return
             finally:
                 self._log.unlock()
 
@@ -145,7 +152,7 @@ class Index(Catalogue):
         free, end = self.free(kind)
         if free + cells > end:
             if not self._may_grow(len(self.chunks) + 1):
-                self._refused_until = clock.monotonic_ns() + _REFUSED_FOR
+                self._refused_until = clock.monotonic_ns() + REFUSED_FOR
                 raise IndexFullError
             self._append(layout.CHUNK.pack(layout.CHUNK_RECORD, kind))
             free, _ = self.free(kind)
@@ -160,6 +167,14 @@ class Index(Catalogue):
                     self._append(layout.TABLE.pack(layout.TABLE_RECORD, apdex_t))
                 number = self._find_table(apdex_t)
         return number
+
+    def add_example(self, reason: str, name: str) -> None:
+        """Keep the name of something that went to `(other)`, of the first few; not when the index is busy or full."""
+        if len(self.examples) < EXAMPLES_AT_MOST and (reason, name) not in self.examples:
+            with self._appending() as may, suppress(OSError):
+                if may and len(self.examples) < EXAMPLES_AT_MOST and (reason, name) not in self.examples:
+                    text = json.dumps([reason, name], separators=(",", ":")).encode()
+                    self._append(bytes([layout.EXAMPLE_RECORD]) + text)
 
     def _find_table(self, apdex_t: int) -> int | None:
         return next((n for n, known in enumerate(self.tables) if known.apdex_t == apdex_t), None)

@@ -12,13 +12,16 @@ from zlib import crc32
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.budget import Budget
 from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.errors import SharedDirectoryError
 
-_NAME = "index"
+_NAME = layout.INDEX_NAME
 _NEW = "index.new"
 _NO_RECORD = bytes(layout.RECORD.size)
+# Examples of what went to `(other)` find room also when there is none for anything else.
+_KEPT_FREE = 4096
 
 
 class Identity(NamedTuple):
@@ -30,11 +33,15 @@ class Identity(NamedTuple):
 
 
 class IndexHeader(NamedTuple):
-    """What the first page of the index says; `created` is wall time in nanoseconds, `epoch` 16 random bytes."""
+    """What the first page of the index says.
+
+    `created` is wall time in nanoseconds, `epoch` 16 random bytes, `limit` the budget of who founded it (0: not said).
+    """
 
     epoch: bytes
     created: int
     identity: Identity
+    limit: int = 0
 
 
 class IndexFile:
@@ -45,6 +52,7 @@ class IndexFile:
         self._directory = directory
         self._file = file
         self.header = header
+        self.budget: Budget | None = None
 
     def lock(self) -> bool:
         """See `Log`."""
@@ -77,17 +85,18 @@ class IndexFile:
         return data if len(data) == committed - offset else data + _NO_RECORD
 
     def append(self, offset: int, records: bytes) -> None:
-        """See `Log`. Raises OSError when the file system is full; nothing has been added then."""
+        """See `Log`. When it raises, nothing has been added."""
+        if self.budget is not None:
+            spare = 0 if records[layout.RECORD.size] == layout.EXAMPLE_RECORD else _KEPT_FREE
+            missing = layout.PAGE + offset + len(records) + spare - self._file.size
+            if missing > 0:
+                self.budget.allocate_index(self._file, missing + -missing % layout.INDEX_STEP)
         self._file.write(records, layout.PAGE + offset)
         self._file.write(layout.U64.pack(offset + len(records)), layout.COMMITTED_OFFSET)
 
     def whole(self) -> bytes:
         """See `Log`."""
         return self._file.read(self._file.size, 0)
-
-    def size(self) -> int:
-        """Return the bytes of the file."""
-        return self._file.size
 
     def close(self) -> None:
         """Close the file."""
@@ -113,7 +122,12 @@ def _parse(path: str, page: bytes) -> IndexHeader:
     if _checksum(page, identity) != checksum:
         msg = f"the header of {path}/{_NAME} is damaged; remove the directory {path}"
         raise SharedDirectoryError(msg)
-    return IndexHeader(epoch, created, Identity(**json.loads(identity)))
+    return IndexHeader(epoch, created, Identity(**json.loads(identity)), _read_limit(page))
+
+
+def _read_limit(page: bytes) -> int:
+    checksum, limit = layout.LIMIT.unpack_from(page, layout.LIMIT_OFFSET)
+    return int(limit) if crc32(layout.U64.pack(limit)) == checksum else 0
 
 
 def open_index(directory: SharedDirectory) -> IndexFile:
@@ -134,10 +148,10 @@ def open_index(directory: SharedDirectory) -> IndexFile:
         raise
 
 
-def create_index(directory: SharedDirectory, identity: Identity) -> bool:
+def create_index(directory: SharedDirectory, identity: Identity, limit: int = 0) -> bool:
     """Make the index if it is missing; return False when another process is about to.
 
-    The file appears complete or not at all. Raises OSError when there is no room.
+    `limit` is the budget in bytes. The file appears complete or not at all. Raises OSError when there is no room.
     """
     if not directory.try_lock(layout.INDEX_LOCK):
         return False
@@ -145,13 +159,13 @@ def create_index(directory: SharedDirectory, identity: Identity) -> bool:
         try:
             os.stat(_NAME, dir_fd=directory.descriptor, follow_symlinks=False)
         except FileNotFoundError:
-            _write_new(directory, identity)
+            _write_new(directory, identity, limit)
     finally:
         directory.unlock(layout.INDEX_LOCK)
     return True
 
 
-def _write_new(directory: SharedDirectory, identity: Identity) -> None:
+def _write_new(directory: SharedDirectory, identity: Identity, limit: int) -> None:
     text = json.dumps(identity._asdict()).encode()
     page = bytearray(layout.PAGE)
     start = layout.IDENTITY_OFFSET
@@ -163,6 +177,7 @@ def _write_new(directory: SharedDirectory, identity: Identity) -> None:
     layout.INDEX_HEADER.pack_into(page, 0, *fields)
     fields[-1] = _checksum(bytes(page), text)
     layout.INDEX_HEADER.pack_into(page, 0, *fields)
+    layout.LIMIT.pack_into(page, layout.LIMIT_OFFSET, crc32(layout.U64.pack(limit)), limit)
     write_index(directory, page)
 
 

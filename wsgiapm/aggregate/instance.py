@@ -4,65 +4,53 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.adoption import Aborted, Ended, Settlement, Witness
-from wsgiapm.aggregate.budget import DEFAULT_BUDGET, Budget
-from wsgiapm.aggregate.catalogue import Series
+from wsgiapm.aggregate.accounts import Accounts
+from wsgiapm.aggregate.adoption import Aborted, Settlement, Witness
+from wsgiapm.aggregate.budget import DEFAULT_BUDGET, Budget, BusyError, default_limit
 from wsgiapm.aggregate.directory import SharedDirectory, create_directory, open_directory
-from wsgiapm.aggregate.histogram import BLOCKS, Table
 from wsgiapm.aggregate.index import Index, IndexFullError, MemoryLog
 from wsgiapm.aggregate.index_file import Identity, IndexFile, IndexHeader, create_index, open_index
 from wsgiapm.aggregate.journal import Journal
-from wsgiapm.aggregate.schema import (
-    ABORTED_REQUESTS,
-    DROPPED,
-    METRICS,
-    OTHER_ERRORS,
-    OTHER_REQUESTS,
-    REQUEST_DURATION,
-    UNKNOWN,
-    aborted_attributes,
-    request_attributes,
-)
-from wsgiapm.aggregate.segment import PrivateMemory, Segment, open_segment
-from wsgiapm.aggregate.snapshot import Attributes
+from wsgiapm.aggregate.memory import PrivateMemory
+from wsgiapm.aggregate.schema import DROPPED
+from wsgiapm.aggregate.segment import Segment, open_segment
 from wsgiapm.errors import SharedDirectoryError
 
 # What a process needs that counts on its own: cells for what is reserved, and for some routes.
 _LEAST_ALONE = layout.segment_size(4)
 
 
-class BusyError(Exception):
-    """Another process is writing the index; the same will work a moment later."""
-
+__all__ = ["BusyError", "CallWitness", "Instance", "alone", "join", "observe"]
 
 CallWitness = Callable[["Instance"], Witness]
 
 
-class Instance:
+class Instance(Accounts):
     """What a process needs in order to count: see `join` and `alone`."""
 
     def __init__(
-        self, header: IndexHeader, index: Index, segment: Segment, directory: SharedDirectory | None, budget: int = 0
+        self,
+        header: IndexHeader,
+        index: Index,
+        segment: Segment,
+        directory: SharedDirectory | None,
+        budget: Budget | None = None,
     ) -> None:
-        """Put the parts together; `directory` is None when nobody else counts with us. `budget`: see `join`."""
+        """Put the parts together; `directory` and `budget` are None when nobody else counts with us."""
+        super().__init__(index, segment)
         self.header = header
-        self.index = index
-        self.segment = segment
         self.directory = directory
-        self.table_number = 0
-        self.table: Table
-        self.dropped: dict[str, int] = {}
         self.budget = budget
         self.moved: Callable[[], None] = lambda: None  # for who has `cells` in its hands
         self._settlement = Settlement(index, self)
         self.journal: Journal | None = None
         if directory is not None and segment.number >= 0:
-            self.journal = Journal(directory, segment.number, header.epoch, self._drop_event)
+            self.journal = Journal(directory, segment.number, header.epoch, self._drop_event, budget=budget)
 
     def begin(self, apdex_t: int, call_witness: CallWitness | None = None) -> list[Aborted]:
         """Settle what an earlier owner of the segment left, and take it over; returns what it left running.
@@ -74,7 +62,7 @@ class Instance:
         if number is None:
             raise BusyError
         self.use_table(number)
-        self._reserve()
+        self.reserve()
         if self.settle(call_witness) is None:
             raise BusyError
         self.cells[layout.APDEX_T] = apdex_t
@@ -98,44 +86,9 @@ class Instance:
         if series is not None:
             self.cells[series.head] += 1
 
-    def use_table(self, number: int) -> None:
-        """Count durations in the cells of this table."""
-        self.table_number = number
-        self.table = self.index.tables[number]
-
-    def _reserve(self) -> None:
-        # What does not fit any more must still be counted, and that it did not fit: these have their cells from the start.
-        if self.index.add_name(UNKNOWN) is None:
-            raise BusyError
-        for attributes in (OTHER_REQUESTS, OTHER_ERRORS):
-            series = self._require(REQUEST_DURATION, attributes)
-            for octave in range(BLOCKS):
-                if not self.add_block(series, octave):
-                    raise BusyError
-        for reason in ("killed", "timeout"):
-            self._require(ABORTED_REQUESTS, aborted_attributes(UNKNOWN, reason))
-        for reason in ("max_series", "budget", "busy"):
-            series = self._require(DROPPED, (("reason", reason), ("what", "series")))
-            self.dropped[reason] = series.head
-
-    def _require(self, metric: str, attributes: Attributes) -> Series:
-        series = self.series(metric, attributes)
-        if series is None:
-            raise BusyError
-        return series
-
-    @property
-    def cells(self) -> memoryview[int]:
-        """Return the words of our segment as it is mapped now."""
-        return self.segment.cells
-
     def refresh(self) -> None:
         """Learn what others have added to the index."""
         self.index.refresh()
-
-    def cover(self) -> None:
-        """Make sure that our segment has all cells the index knows; raises OSError when there is no room."""
-        self.segment.cover(len(self.index.chunks))
 
     def keep(self) -> None:
         """Set right what others may have done: closed the file of our locks, broken off a writer, overwritten our header."""
@@ -144,10 +97,10 @@ class Instance:
         if self.directory is not None:
             self.directory.try_lock(layout.SEGMENT_LOCKS + self.segment.number)
 
-    def move_to(self, directory: SharedDirectory, segment: Segment) -> None:
+    def move_to(self, directory: SharedDirectory, segment: Segment, budget: Budget) -> None:
         """Go on in a directory that was restored, with the counters in `segment`."""
-        old, self.directory, self.segment = self.directory, directory, segment
-        self.journal = Journal(directory, segment.number, self.header.epoch, self._drop_event)
+        old, self.directory, self.segment, self.budget = self.directory, directory, segment, budget
+        self.journal = Journal(directory, segment.number, self.header.epoch, self._drop_event, budget=budget)
         if old is not None:
             old.close()
 
@@ -169,50 +122,10 @@ class Instance:
         if self.directory is not None:
             self.directory.close()
 
-    def series(self, metric: str, attributes: Attributes) -> Series | None:
-        """Return the series, adding it; None when it is to be tried again.
 
-        Raises `IndexFullError` or OSError when there is no room.
-        """
-        definition = METRICS[metric]
-        series = self.index.add_series((metric, attributes), definition.kind, definition.head)
-        self.cover()
-        return series
-
-    def add_block(self, series: Series, octave: int) -> bool:
-        """Make sure that a histogram has the cells of an octave; False when it is to be tried again.
-
-        Raises `IndexFullError` or OSError when there is no room.
-        """
-        added = self.index.add_block(series, self.table_number, octave)
-        self.cover()
-        return added
-
-    def aborted_position(self, route: str, reason: str) -> int | None:
-        """Return the cell where transactions aborted on this route are counted; None when the index is busy."""
-        try:
-            series = self.series(ABORTED_REQUESTS, aborted_attributes(route, reason))
-        except (IndexFullError, OSError):
-            series = self.index.by_key.get((ABORTED_REQUESTS, aborted_attributes(UNKNOWN, reason)))
-        return None if series is None else series.head
-
-    def ended_position(self, ended: Ended) -> tuple[int, int] | None:
-        """Return the head and the cell of a transaction that another process ended; None when the index is busy."""
-        row = ended.row
-        attributes = request_attributes(ended.route, row.status, row.method, row.scheme, row.error)
-        cell = bisect_left(self.table.uppers, row.duration)
-        octave = self.table.octaves[cell]
-        try:
-            series = self.series(REQUEST_DURATION, attributes)
-            if series is None or not self.add_block(series, octave):
-                return None
-        except (IndexFullError, OSError):
-            series = self.index.by_key[REQUEST_DURATION, OTHER_ERRORS if row.error else OTHER_REQUESTS]
-        return series.head, series.blocks_of(self.table_number)[octave] + cell
-
-
-def _make_index(file: IndexFile, directory: SharedDirectory, budget: int) -> Index:
-    index = Index(file, Budget(directory, file, budget).allows)
+def _make_index(file: IndexFile, directory: SharedDirectory, budget: Budget) -> Index:
+    file.budget = budget
+    index = Index(file, budget.allows)
     if index.damaged:
         path = directory.path
         msg = f"{path}/index is damaged; stop the app, remove the directory {path} and start again"
@@ -236,32 +149,31 @@ def join(path: str, identity: Identity, budget: int = 0) -> Instance:
     `budget` is in bytes; 0 means the default of `Budget`. Raises `SharedDirectoryError` when the directory cannot be used or
     belongs to another app, `BusyError` when it is just being founded, OSError when there is no room.
     """
-    directory = create_directory(path)
-    file = None
-    try:
-        file = _open_or_create(directory, identity)
+    with ExitStack() as undo:
+        directory = create_directory(path)
+        undo.callback(directory.close)
+        file = _open_or_create(directory, identity, budget)
+        undo.callback(file.close)
         _check_identity(path, identity, file.header.identity)
-        index = _make_index(file, directory, budget)
-        segment = open_segment(directory, file.header.epoch, index.chunks)
-    except BaseException:
-        _close(directory, file)
-        raise
-    return Instance(file.header, index, segment, directory, budget)
+        room = _make_budget(directory, file.header, budget)
+        index = _make_index(file, directory, room)
+        segment = open_segment(directory, file.header.epoch, index.chunks, room.allocate)
+        undo.pop_all()
+    return Instance(file.header, index, segment, directory, room)
 
 
-def _open_or_create(directory: SharedDirectory, identity: Identity) -> IndexFile:
+def _make_budget(directory: SharedDirectory, header: IndexHeader, limit: int) -> Budget:
+    # Who has set none goes by what was there when the instance was founded.
+    return Budget(directory, limit or header.limit or default_limit(directory))
+
+
+def _open_or_create(directory: SharedDirectory, identity: Identity, limit: int) -> IndexFile:
     try:
         return open_index(directory)
     except FileNotFoundError:
-        if not create_index(directory, identity):
+        if not create_index(directory, identity, limit or default_limit(directory)):
             raise BusyError from None
         return open_index(directory)
-
-
-def _close(directory: SharedDirectory, file: IndexFile | None) -> None:
-    if file is not None:
-        file.close()
-    directory.close()
 
 
 def observe(path: str) -> Instance:
@@ -269,19 +181,20 @@ def observe(path: str) -> Instance:
 
     Raises `SharedDirectoryError` when it cannot be read. `Instance.close` is for when it is no longer needed.
     """
-    directory = open_directory(path)
-    file = None
-    try:
-        file = open_index(directory)
-        index = _make_index(file, directory, 0)
-    except FileNotFoundError:
-        directory.close()
-        msg = f"{path} holds no counters of wsgiapm yet; start the app, or name the right directory"
-        raise SharedDirectoryError(msg) from None
-    except BaseException:
-        _close(directory, file)
-        raise
-    return Instance(file.header, index, Segment(-1, PrivateMemory(layout.segment_size(1)), 1), directory)
+    with ExitStack() as undo:
+        directory = open_directory(path)
+        undo.callback(directory.close)
+        try:
+            file = open_index(directory)
+        except FileNotFoundError:
+            msg = f"{path} holds no counters of wsgiapm yet; start the app, or name the right directory"
+            raise SharedDirectoryError(msg) from None
+        undo.callback(file.close)
+        budget = _make_budget(directory, file.header, 0)
+        index = _make_index(file, directory, budget)
+        undo.pop_all()
+    segment = Segment(-1, PrivateMemory(layout.segment_size(1)), 1)
+    return Instance(file.header, index, segment, directory, budget)
 
 
 def alone(identity: Identity, budget: int = 0) -> Instance:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 from zlib import crc32
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.budget import Budget, BusyError
 from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.aggregate.turn import Turn
@@ -21,6 +23,7 @@ from wsgiapm.errors import SharedDirectoryError
 
 CAPACITY = 256 * 1024
 _PENDING_AT_MOST = 256
+_PENDING_BYTES_AT_MOST = 2 * CAPACITY
 _HEAD = layout.EVENT.size
 
 
@@ -58,13 +61,15 @@ class Journal:
         epoch: bytes,
         dropped: Callable[[str], None],
         capacity: int = CAPACITY,
+        budget: Budget | None = None,
     ) -> None:
-        """`dropped(reason)` is called for each event that cannot be kept; `capacity` is in bytes."""
+        """`dropped(reason)` is called for each event that cannot be kept; `capacity` is in bytes, and at most so many."""
         self._directory = directory
         self._number = number
         self._epoch = epoch
         self._dropped = dropped
         self._capacity = capacity
+        self._budget = budget
         self._file: SharedFile | None = None
         self._written = 0
         self._turn = Turn()
@@ -72,7 +77,8 @@ class Journal:
 
     def append(self, kind: int, payload: bytes) -> None:
         """Write an event now, or, when another thread is writing, a little later. Never waits, never raises OSError."""
-        if len(self._pending) >= _PENDING_AT_MOST:
+        pending = sum(len(event.payload) for event in list(self._pending))
+        if len(self._pending) >= _PENDING_AT_MOST or (pending and pending + len(payload) > _PENDING_BYTES_AT_MOST):
             self._dropped("busy")
             return
         self._pending.append(Event(kind, clock.time_ns(), payload))
@@ -83,7 +89,10 @@ class Journal:
         with self._turn.taken() as ours:
             while ours and self._pending:
                 # Taken off only when it is in the file: an exception in between may double an event, but not lose it.
-                reason = self._write(self._pending[0])
+                try:
+                    reason = self._write(self._pending[0])
+                except BusyError:  # another process takes room for something
+                    return
                 self._pending.popleft()
                 if reason:
                     self._dropped(reason)
@@ -118,13 +127,34 @@ class Journal:
 
     def _open(self) -> SharedFile:
         file = SharedFile(self._directory, layout.journal_name(self._number), os.O_RDWR | os.O_CREAT)
-        state = _read_state(file, self._number, self._epoch)
-        if state is None:
-            _initialise(file, self._number, self._epoch, self._capacity)
-            state = _State(self._capacity, 0, 0)
+        with ExitStack() as undo:
+            undo.callback(self._give_up, file)
+            state = _read_state(file, self._number, self._epoch)
+            if state is None:
+                state = _State(self._initialise(file), 0, 0)
+            undo.pop_all()
         self._capacity, self._written = state.capacity, state.written
         self._file = file
         return file
+
+
+    def _give_up(self, file: SharedFile) -> None:
+        with suppress(OSError):
+            if not file.size:
+                self._directory.remove(file.name)
+        file.close()
+
+    def _initialise(self, file: SharedFile) -> int:
+        """Make an empty ring; returns its capacity."""
+        # The magic last: as long as it is missing the file is no journal.
+        capacity = self._capacity
+        if self._budget is not None:
+            capacity = self._budget.allocate_journal(file, capacity)
+        file.write(bytes(layout.WORD), 0)
+        page = layout.JOURNAL_START.pack(layout.JOURNAL_MAGIC, layout.VERSION, self._epoch, self._number, capacity)
+        file.write(page[layout.WORD :].ljust(layout.PAGE - layout.WORD, b"\0"), layout.WORD)
+        file.write(page[: layout.WORD], 0)
+        return capacity
 
 
 def _encode(event: Event) -> bytes:
@@ -140,14 +170,6 @@ def _padding(left: int, wanted: int) -> bytes:
     rest = layout.EVENT_REST.pack(0, layout.PADDING_EVENT, 0)
     head = layout.RECORD.pack(max(left - _HEAD, 0), crc32(rest)) + rest
     return head[:left].ljust(left, b"\0")
-
-
-def _initialise(file: SharedFile, number: int, epoch: bytes, capacity: int) -> None:
-    # The magic last: as long as it is missing the file is no journal.
-    file.write(bytes(layout.WORD), 0)
-    page = layout.JOURNAL_START.pack(layout.JOURNAL_MAGIC, layout.VERSION, epoch, number, capacity)
-    file.write(page[layout.WORD :].ljust(layout.PAGE - layout.WORD, b"\0"), layout.WORD)
-    file.write(page[: layout.WORD], 0)
 
 
 def _read_state(file: SharedFile, number: int, epoch: bytes) -> _State | None:

@@ -19,6 +19,7 @@ Locks (byte offsets in ``locks``)::
 
     0            held while a record is appended to the index, or the index is created
     1            held by the process that harvests (the leader)
+    3            held while a file is made longer, from looking at what all files take to having allocated it
     2            held while the sums are read and uploaded, so that smaller sums never follow larger ones
     16 + N       held by the process that owns segment N, as long as it lives
     2**32 + PID  held for a moment, by an open file description, in a process that takes one of the others: it may
@@ -38,9 +39,11 @@ Page 0 (4096 bytes)::
     24   8   wall time of creation: the start of every sum of this instance
     32   16  the epoch, a random UUID
     48   4   CRC-32 of bytes 24 to 47 and of the identity
+    52   4   CRC-32 of the next 8 bytes
+    56   8   the budget: bytes all files may take together, for who has no other; 0 or a wrong CRC-32: not said
     64   n   identity: JSON object with "app", "environment", "instance"
 
-Records follow without gaps. A writer holds lock 0, writes the record behind the complete ones and then raises the word
+Records follow without gaps; behind the last one the file may go on with zeros. A writer holds lock 0, writes the record behind the complete ones and then raises the word
 at 16, so what a killed writer left half done is not seen and is overwritten::
 
     0    4   length of the body
@@ -57,6 +60,9 @@ at 16, so what a killed writer left half done is not seen and is overwritten::
                      4 sum of nanoseconds, 5 gauge in a float64 cell.
     type 4, block    u8 octave, u16 table, u32 series, u32 address. The cells of that octave of that histogram.
     type 5, name     UTF-8 text. Names are numbered from 0 and used in the rows of requests in flight.
+    type 6, example  JSON [reason, route] of a request that was counted under (other); there are at most 16.
+
+A record of any other type is of a later version, and is passed over.
 
 An *address* counts cells from the start of chunk 0; cells of one head or block never cross a chunk.
 
@@ -68,7 +74,7 @@ segment-N
                          0      magic "wsgiapmS"
                          1      format version (1)
                          2-3    the epoch of the index this belongs to
-                         4      N
+                         4      N                                 5   rows that are allocated: 128 (or 0), or 2048
                          8      pid of the owner                  9   its start time (clock ticks since boot)
                          10     inode of its pid namespace        11  monotonic time of the claim
                          12     wall time of the claim            13  raised by claims (by 2) and settlements
@@ -101,7 +107,10 @@ segment-N
 
 All segments have the same cells at the same place, so the merged counters are the sum of the files; one in which a cell
 of integers is 2**63 or more is damaged and left out. A process counts in its own segment only. A file grows by whole
-chunks that are allocated before they are mapped, and never shrinks.
+chunks that are allocated before they are mapped, and never shrinks. Different files may have different numbers of
+chunks. Between the rows that are allocated and the first chunk there may be a hole: it reads as zeros, and nobody may
+look into it through a mapping, for on a full file system that kills the process. Who needs more rows allocates the hole
+and then sets word 5 to 2048.
 
 A transaction begins by raising word 32 and then writing its row. It ends by setting its row's state to 2, adding to
 the sums, adding 1 to exactly one histogram cell of a series of kind 3 (this store is the commit), and freeing the row.
@@ -131,7 +140,7 @@ journal-N
     40   8   capacity: the bytes of the ring, a multiple of 8
     64   8   word: bytes of events ever written; only the owner of segment N raises it
     72   8   word: bytes of events ever consumed; only the leader raises it
-    4096 c   the ring: byte b of what was ever written is at 4096 + b mod capacity; grows up to its capacity
+    4096 c   the ring: byte b of what was ever written is at 4096 + b mod capacity; allocated when the file is made
 
 Events follow each other, each at a multiple of 8::
 
@@ -163,11 +172,15 @@ INDEX_MAGIC: Final = b"wsgiapmI"
 INDEX_HEADER: Final = struct.Struct("<8sIIQQ16sI")
 COMMITTED_OFFSET: Final = 16
 CREATED_OFFSET: Final = 24
+LIMIT_OFFSET: Final = 52
+LIMIT: Final = struct.Struct("<IQ")
 IDENTITY_OFFSET: Final = 64
+INDEX_NAME: Final = "index"
+INDEX_STEP: Final = 16384
 RECORD: Final = struct.Struct("<II")
 U64: Final = struct.Struct("<Q")
 
-CHUNK_RECORD, TABLE_RECORD, SERIES_RECORD, BLOCK_RECORD, NAME_RECORD = 1, 2, 3, 4, 5
+CHUNK_RECORD, TABLE_RECORD, SERIES_RECORD, BLOCK_RECORD, NAME_RECORD, EXAMPLE_RECORD = 1, 2, 3, 4, 5, 6
 CHUNK: Final = struct.Struct("<BB")
 TABLE: Final = struct.Struct("<BQ")
 SERIES: Final = struct.Struct("<BBBI")
@@ -176,12 +189,13 @@ BLOCK: Final = struct.Struct("<BBHII")
 INTEGERS, FLOATS = 1, 2
 COUNTER, HISTOGRAM, TRANSACTIONS, NANOSECONDS, GAUGE = 1, 2, 3, 4, 5
 
-INDEX_LOCK, LEADER_LOCK, UPLOAD_LOCK, SEGMENT_LOCKS = 0, 1, 2, 16
+INDEX_LOCK, LEADER_LOCK, UPLOAD_LOCK, ROOM_LOCK, SEGMENT_LOCKS = 0, 1, 2, 3, 16
 MAX_SEGMENTS: Final = 1024
 
 SEGMENT_MAGIC: Final = b"wsgiapmS"
 SEGMENT_START: Final = struct.Struct("<8sQ16sQ")
 ROWS: Final = 2048
+FIRST_ROWS: Final = 128
 ROW_WORDS: Final = 4
 ROWS_OFFSET: Final = PAGE
 ROWS_BYTES: Final = ROWS * ROW_WORDS * WORD
@@ -190,6 +204,8 @@ CHUNK_CELLS: Final = CHUNK_BYTES // WORD
 CELLS_OFFSET: Final = ROWS_OFFSET + ROWS_BYTES
 FIRST_CELL: Final = CELLS_OFFSET // WORD
 FIRST_ROW: Final = ROWS_OFFSET // WORD
+FIRST_ROWS_END: Final = ROWS_OFFSET + FIRST_ROWS * ROW_WORDS * WORD
+ROWS_ALLOCATED: Final = 5
 
 PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, SETTLEMENTS, BEGUN_AT_CLAIM = (
     8,
@@ -249,5 +265,15 @@ def is_segment_size(size: int) -> bool:
 
 
 def segment_size(chunks: int) -> int:
-    """Return the bytes of a segment with this many chunks."""
+    """Return the length in bytes of a segment with this many chunks."""
     return CELLS_OFFSET + chunks * CHUNK_BYTES
+
+
+def allocated_size(chunks: int) -> int:
+    """Return the bytes such a segment takes, as long as it has no more rows than at first."""
+    return FIRST_ROWS_END + chunks * CHUNK_BYTES
+
+
+def usable_rows(allocated: int) -> int:
+    """Return how many rows a segment has whose header says that so many are allocated."""
+    return min(max(allocated, FIRST_ROWS), ROWS)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.budget import allocate_freely
 from wsgiapm.aggregate.adoption import Aborted, needs_settling
 from wsgiapm.aggregate.directory import SharedDirectory, segment_is_live
 from wsgiapm.aggregate.instance import CallWitness, Instance
@@ -45,11 +46,13 @@ def _needs_settling(directory: SharedDirectory, number: int) -> bool:
 def _settle(
     instance: Instance, directory: SharedDirectory, number: int, call_witness: CallWitness | None
 ) -> list[Aborted]:
-    segment = take_segment(directory, instance.header.epoch, instance.index.chunks[:], number)
+    budget = instance.budget
+    allocate = allocate_freely if budget is None else budget.allocate
+    segment = take_segment(directory, instance.header.epoch, instance.index.chunks[:], number, allocate, 1)
     if segment is None:
         return []
     try:
-        other = Instance(instance.header, instance.index, segment, directory)
+        other = Instance(instance.header, instance.index, segment, directory, budget)
         other.use_table(instance.table_number)
         found = other.settle(call_witness)
         if other.journal is not None:

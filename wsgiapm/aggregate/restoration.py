@@ -9,11 +9,13 @@ leader, which keeps their files open for that (see `Orphanage`).
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from functools import partial
 
 from wsgiapm import clock, native
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.budget import Budget
+from wsgiapm.aggregate.budget import DEFAULT_BUDGET, Budget, BusyError
 from wsgiapm.aggregate.directory import SharedDirectory, create_directory, identify, segment_is_live
 from wsgiapm.aggregate.index_file import IndexFile, open_index, write_index
 from wsgiapm.aggregate.instance import Instance
@@ -24,6 +26,8 @@ from wsgiapm.errors import SharedDirectoryError
 # Long enough for every thread that has the old cells in its hands to be through with them.
 _GRACE = 0.05
 _STRIDE = 512
+# How often (and after how many seconds again) room is asked for while others take some.
+_ATTEMPTS, _PAUSE = 40, 0.005
 
 
 def is_in_place(instance: Instance) -> bool:
@@ -56,7 +60,8 @@ def restore(instance: Instance) -> bool:
         moved = _move_index(instance, directory)
         if moved:
             _set_stranger_aside(instance, old)
-            segment = _new_segment(instance, directory)
+            budget = _budget_of(instance, directory)
+            segment = _new_segment(instance, directory, budget)
     except BaseException:
         directory.close()
         raise
@@ -64,7 +69,7 @@ def restore(instance: Instance) -> bool:
         directory.close()
         return False
     _move_cells(instance, segment)
-    instance.move_to(directory, segment)
+    instance.move_to(directory, segment, budget)
     return True
 
 
@@ -78,13 +83,18 @@ def _move_index(instance: Instance, directory: SharedDirectory) -> bool:
         msg = f"{directory.path} was removed and founded anew while this process was counting; restart the app"
         raise SharedDirectoryError(msg)
     try:
-        moved = instance.index.move_to(file, Budget(directory, file, instance.budget).allows)
+        file.budget = _budget_of(instance, directory)
+        moved = instance.index.move_to(file, file.budget.allows)
     except BaseException:
         file.close()
         raise
     if not moved:
         file.close()
     return moved
+
+
+def _budget_of(instance: Instance, directory: SharedDirectory) -> Budget:
+    return Budget(directory, DEFAULT_BUDGET if instance.budget is None else instance.budget.limit)
 
 
 def _set_stranger_aside(instance: Instance, directory: SharedDirectory) -> None:
@@ -108,14 +118,22 @@ def _restore_index(instance: Instance, directory: SharedDirectory) -> IndexFile 
         return open_index(directory)
 
 
-def _new_segment(instance: Instance, directory: SharedDirectory) -> Segment:
+def _new_segment(instance: Instance, directory: SharedDirectory, budget: Budget) -> Segment:
     """Return an empty segment, ours now, with our old number if nobody has taken it."""
     numbers = [instance.segment.number, *range(layout.MAX_SEGMENTS)]
     for number in numbers:
         if segment_is_live(directory, number) or number in directory.segments():
             continue
-        segment = take_segment(directory, instance.header.epoch, instance.index.chunks[:], number)
+        kinds, chunks = instance.index.chunks[:], instance.segment.chunks
+        segment = take_segment(directory, instance.header.epoch, kinds, number, budget.allocate, chunks)
         if segment is not None:
+            with ExitStack() as undo:
+                undo.callback(directory.unlock, layout.SEGMENT_LOCKS + number)
+                undo.callback(segment.close)
+                segment.cover(chunks)
+                if instance.segment.rows > segment.rows:
+                    segment.add_rows()
+                undo.pop_all()
             return segment
     msg = f"{directory.path} is in use by {layout.MAX_SEGMENTS} processes, the most it can have"
     raise SharedDirectoryError(msg)
@@ -123,10 +141,11 @@ def _new_segment(instance: Instance, directory: SharedDirectory) -> Segment:
 
 def _move_cells(instance: Instance, segment: Segment) -> None:
     old, new = instance.cells, segment.cells
-    copied = old.tobytes()  # one step: no other thread counts meanwhile
+    copied = _copy(old)
     start = layout.segment_start(instance.header.epoch, segment.number)
-    moved = start + copied[len(start) :]  # the number may be another one now
-    new[: len(old)] = memoryview(moved).cast(new.format)  # type: ignore[call-overload]
+    moved = memoryview(start + copied[len(start) :]).cast(new.format)  # type: ignore[call-overload]  # the number may be another one now
+    for part in _parts(old):
+        new[part] = moved[part]
     instance.segment, abandoned = segment, instance.segment
     instance.moved()
     native.sleep(_GRACE)
@@ -134,9 +153,21 @@ def _move_cells(instance: Instance, segment: Segment) -> None:
     abandoned.close()
 
 
+def _parts(cells: memoryview[int]) -> tuple[slice, slice]:
+    """Return what of a segment is allocated: nobody may look into the hole where rows are missing."""
+    rows = layout.usable_rows(cells[layout.ROWS_ALLOCATED])
+    return slice(layout.FIRST_ROW + rows * layout.ROW_WORDS), slice(layout.FIRST_CELL, len(cells))
+
+
+def _copy(cells: memoryview[int]) -> bytes:
+    first, rest = _parts(cells)
+    copied = cells[first].tobytes()
+    return copied.ljust(layout.CELLS_OFFSET, b"\0") + cells[rest].tobytes()
+
+
 def _add_stragglers(old: memoryview[int], copied: memoryview[int], new: memoryview[int]) -> None:
     """Carry over what threads still counted in the old cells after they had been copied."""
-    now = memoryview(old.tobytes()).cast("Q")
+    now = memoryview(_copy(old)).cast("Q")
     rows = range(layout.FIRST_ROW, layout.FIRST_CELL)
     for start in range(0, len(now), _STRIDE):
         end = min(start + _STRIDE, len(now))
@@ -149,6 +180,15 @@ def _add_stragglers(old: memoryview[int], copied: memoryview[int], new: memoryvi
                 new[word] += now[word] - copied[word]
             elif not now[word] and new[word] == copied[word]:
                 new[word] = 0  # the row of a request that ended meanwhile
+
+
+def _patiently(step: Callable[[], None]) -> None:
+    for _ in range(_ATTEMPTS):
+        try:
+            return step()
+        except BusyError:  # noqa: PERF203
+            native.sleep(_PAUSE)
+    return step()
 
 
 class Orphanage:
@@ -167,20 +207,28 @@ class Orphanage:
             with suppress(OSError, SharedDirectoryError):
                 self._files[number] = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
 
-    def bring_home(self, directory: SharedDirectory) -> None:
+    def bring_home(self, directory: SharedDirectory, budget: Budget) -> None:
         """Write the segments that are missing in a directory that was restored; raises OSError when there is no room."""
         for number, file in self._files.items():
             if number in directory.segments() or not directory.try_lock(layout.SEGMENT_LOCKS + number):
                 continue
             try:
-                size = file.size
-                new = SharedFile(directory, layout.segment_name(number), os.O_RDWR | os.O_CREAT)
-                new.allocate(0, size)
-                new.write(file.read(size, 0), 0)
-                new.close()
+                _patiently(partial(self._write, file, directory, budget))
             finally:
                 directory.unlock(layout.SEGMENT_LOCKS + number)
         self.close()
+
+    def _write(self, file: SharedFile, directory: SharedDirectory, budget: Budget) -> None:
+        cells = memoryview(file.read(file.size, 0)).cast("Q")
+        with ExitStack() as undo:
+            new = SharedFile(directory, file.name, os.O_RDWR | os.O_CREAT)
+            undo.callback(directory.remove, file.name)
+            pieces = [(part.start or 0, part.stop - (part.start or 0)) for part in _parts(cells)]
+            budget.allocate(new, [(start * layout.WORD, size * layout.WORD) for start, size in pieces])
+            for start, size in pieces:
+                new.write(cells[start : start + size].tobytes(), start * layout.WORD)
+            undo.pop_all()
+        new.close()
 
     def close(self) -> None:
         """Let go of all."""
@@ -205,12 +253,16 @@ class Keeper:
             if directory is not None and leading:
                 self._orphanage.visit(directory, self._instance.segment.number)
             return False
-        if not restore(self._instance):
+        try:
+            if not restore(self._instance):
+                return False
+        except BusyError:
             return False
         # Until every other process has put its counters back, the sums are too small to be told to anybody.
         self._silent_until = clock.monotonic_ns() + int(2 * self._interval * 1_000_000_000)
-        if leading and self._instance.directory is not None:
-            self._orphanage.bring_home(self._instance.directory)
+        directory, budget = self._instance.directory, self._instance.budget
+        if leading and directory is not None and budget is not None:
+            self._orphanage.bring_home(directory, budget)
         return True
 
     def is_silent(self) -> bool:

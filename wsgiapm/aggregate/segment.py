@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import struct
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import Literal
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.budget import Allocate, NoRoomError, allocate_freely
 from wsgiapm.aggregate.directory import SharedDirectory, lock_segment
 from wsgiapm.aggregate.in_flight import header_is_possible
+from wsgiapm.aggregate.memory import FileMemory, Memory, PrivateMemory
 from wsgiapm.aggregate.owner import owner_lives, pid_namespace, start_ticks
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.errors import SharedDirectoryError
@@ -37,78 +38,6 @@ _OF_ONE_OWNER = (
     layout.LAST_DELIVERY,
 )
 
-# From 3.13 on a mapping need not keep a descriptor of its own.
-_NO_DESCRIPTOR: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-
-
-class Memory(Protocol):
-    """Words that can grow: those of a file, or of this process alone."""
-
-    def map(self, size: int) -> mmap.mmap:
-        """Return a mapping of at least `size` bytes; raises OSError when there is no room."""
-
-    def in_place(self) -> bool:
-        """Tell whether others find it where they look for it."""
-
-    def keep(self) -> None:
-        """Undo what others have added to it."""
-
-    def close(self) -> None:
-        """Let go of what is no longer needed once nothing grows any more."""
-
-
-class FileMemory:
-    """A file, allocated before it is mapped, so that a full file system is an error and never a SIGBUS."""
-
-    def __init__(self, file: SharedFile) -> None:
-        """Take over `file`."""
-        self._file = file
-        self._allocated = 0
-
-    def map(self, size: int) -> mmap.mmap:
-        """See `Memory`."""
-        size = max(size, self._file.size)
-        # What is there was allocated when it was made, unless somebody made the file sparse behind our back.
-        self._file.allocate(self._allocated, size - self._allocated)
-        self._allocated = size
-        return mmap.mmap(self._file.descriptor, size, **_NO_DESCRIPTOR)
-
-    def in_place(self) -> bool:
-        """See `Memory`."""
-        return self._file.in_place()
-
-    def keep(self) -> None:
-        """See `Memory`."""
-        self._file.cut(self._allocated)
-
-    def close(self) -> None:
-        """See `Memory`."""
-        self._file.close()
-
-
-class PrivateMemory:
-    """Anonymous memory, for a process that cannot use a shared directory; what is not used costs nothing."""
-
-    def __init__(self, limit: int) -> None:
-        """Reserve `limit` bytes of address space."""
-        self._mapping = mmap.mmap(-1, limit, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-
-    def map(self, size: int) -> mmap.mmap:
-        """See `Memory`."""
-        if size > len(self._mapping):
-            raise OSError(errno.ENOSPC, "the private counters are full")
-        return self._mapping
-
-    def in_place(self) -> bool:
-        """See `Memory`."""
-        return True
-
-    def keep(self) -> None:
-        """See `Memory`."""
-
-    def close(self) -> None:
-        """See `Memory`."""
-
 
 class Segment:
     """The words this process counts in.
@@ -125,11 +54,23 @@ class Segment:
         self._mappings: list[mmap.mmap] = []
         self.chunks = 0
         self.cover(chunks)
+        self._has_all_rows = self.rows == layout.ROWS
 
     def cover(self, chunks: int) -> None:
         """Make sure that the cells of this many chunks can be used; raises OSError when there is no room."""
         if chunks > self.chunks or not self.chunks:
             self._use(self._memory.map(layout.segment_size(max(chunks, 1))))
+
+    @property
+    def rows(self) -> int:
+        """How many requests in flight can have a row."""
+        return layout.usable_rows(self.cells[layout.ROWS_ALLOCATED])
+
+    def add_rows(self) -> None:
+        """Make room for all rows there can be; raises OSError when there is none, `BusyError` when others take some."""
+        self._memory.allocate_rows()
+        self._has_all_rows = True
+        self.cells[layout.ROWS_ALLOCATED] = layout.ROWS
 
     def _use(self, mapping: mmap.mmap) -> None:
         self._mappings.append(mapping)
@@ -152,6 +93,8 @@ class Segment:
         start = layout.segment_start(epoch, self.number)
         if self.cells[: len(start) // layout.WORD].tobytes() == start:
             return False
+        if self._has_all_rows:
+            self.cells[layout.ROWS_ALLOCATED] = layout.ROWS
         self.claim(epoch)
         return True
 
@@ -213,28 +156,41 @@ def cells_are_possible(data: bytes, offset: int, kinds: Sequence[int]) -> bool:
     return True
 
 
-def open_segment(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int]) -> Segment:
+def open_segment(
+    directory: SharedDirectory, epoch: bytes, kinds: Sequence[int], allocate: Allocate = allocate_freely
+) -> Segment:
     """Lock and map the first segment that nobody uses; its contents are as they were left.
 
-    `kinds` are those of the chunks there are. Raises OSError when there is no room, and
-    `SharedDirectoryError` when there are as many processes as there can be.
+    `kinds` are those of the chunks there are; where not all have room, it has as many as have. Raises OSError when not
+    even one has, and `SharedDirectoryError` when there are as many processes as there can be.
     A file that is no segment of this epoch, or a damaged one, is set aside under the name damaged-N.
     """
     for number in range(layout.MAX_SEGMENTS):
-        segment = take_segment(directory, epoch, kinds, number)
+        segment = take_segment(directory, epoch, kinds, number, allocate)
         if segment is not None:
             return segment
     msg = f"{directory.path} is in use by {layout.MAX_SEGMENTS} processes, the most it can have"
     raise SharedDirectoryError(msg)
 
 
-def take_segment(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int], number: int) -> Segment | None:
-    """Lock and map one segment as `open_segment` does; None when it is in use, or cannot be one of ours."""
+def take_segment(
+    directory: SharedDirectory,
+    epoch: bytes,
+    kinds: Sequence[int],
+    number: int,
+    allocate: Allocate = allocate_freely,
+    chunks: int | None = None,
+) -> Segment | None:
+    """Lock and map one segment as `open_segment` does; None when it is in use, or cannot be one of ours.
+
+    It gets so many `chunks` if it has less; by default as many as there are kinds.
+    """
     if not lock_segment(directory, number):
         return None
     segment = None
     try:
-        segment = _map(directory, epoch, kinds, number)
+        opener = partial(_open, directory, len(kinds) if chunks is None else chunks, number, allocate)
+        segment = _map(directory, epoch, kinds, number, opener)
     except SharedDirectoryError:  # a stranger's file under that name: leave it alone
         return None
     finally:
@@ -243,17 +199,19 @@ def take_segment(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int],
     return segment
 
 
-def _map(directory: SharedDirectory, epoch: bytes, kinds: Sequence[int], number: int) -> Segment | None:
+def _map(
+    directory: SharedDirectory, epoch: bytes, kinds: Sequence[int], number: int, opener: Callable[[], Segment]
+) -> Segment | None:
     if not _has_possible_size(directory, number):
         set_aside(directory, number)
-    segment = _open(directory, len(kinds), number)
+    segment = opener()
     if owner_lives(segment.cells):
         segment.close()
         return None
     if not segment.belongs_to(epoch, kinds):
         segment.close()
         set_aside(directory, number)
-        segment = _open(directory, len(kinds), number)
+        segment = opener()
     return segment
 
 
@@ -274,10 +232,28 @@ def set_aside(directory: SharedDirectory, number: int) -> None:
     directory.rename(layout.segment_name(number), f"damaged-{number % _DAMAGED_AT_MOST}")
 
 
-def _open(directory: SharedDirectory, chunks: int, number: int) -> Segment:
-    file = SharedFile(directory, layout.segment_name(number), os.O_RDWR | os.O_CREAT)
-    try:
-        return Segment(number, FileMemory(file), chunks)
-    except (OSError, ValueError):
-        file.close()
-        raise
+def _open(directory: SharedDirectory, chunks: int, number: int, allocate: Allocate) -> Segment:
+    with ExitStack() as undo:
+        file = SharedFile(directory, layout.segment_name(number), os.O_RDWR | os.O_CREAT)
+        undo.callback(file.close)
+        undo.callback(_remove_empty, directory, file)
+        memory = FileMemory(file, allocate)
+        try:
+            segment = Segment(number, memory, chunks)
+        except NoRoomError as error:
+            segment = Segment(number, memory, _affordable(file.size, error.left))
+        undo.pop_all()
+        return segment
+
+
+def _affordable(size: int, left: int) -> int:
+    """Return how many chunks a segment of `size` bytes can have when so many bytes are left."""
+    if size:
+        return (size - layout.CELLS_OFFSET + max(left, 0)) // layout.CHUNK_BYTES
+    return max((left - layout.FIRST_ROWS_END) // layout.CHUNK_BYTES, 1)
+
+
+def _remove_empty(directory: SharedDirectory, file: SharedFile) -> None:
+    with suppress(OSError):
+        if not file.size:
+            directory.remove(file.name)

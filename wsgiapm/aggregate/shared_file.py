@@ -56,6 +56,11 @@ class SharedFile:
         """The length in bytes."""
         return os.fstat(self.descriptor).st_size
 
+    @property
+    def blocks(self) -> int:
+        """The bytes it takes in the file system."""
+        return os.fstat(self.descriptor).st_blocks * 512
+
     def read(self, size: int, offset: int) -> bytes:
         """Return up to `size` bytes; fewer only at the end of the file."""
         return os.pread(self.descriptor, size, offset)
