@@ -12,6 +12,8 @@ from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.snapshot import Attributes
 
+_WAITING_AT_MOST = 256
+
 
 class Outcomes:
     """Counts in the segment of this process; beyond so many routes everything is `(other)`."""
@@ -25,12 +27,17 @@ class Outcomes:
 
     def count_disconnect(self, route: str) -> None:
         """Count a client that went away before it had the whole response."""
+        if route not in self._waiting and len(self._waiting) >= _WAITING_AT_MOST:
+            route = schema.OTHER
         self._waiting[route] = self._waiting.get(route, 0) + 1
         self.work_off()
 
     def record_stream(self, route: str, kind: str, duration: int) -> None:
         """Count a stream that lasted `duration` nanoseconds."""
         durations = self._streams.get((route, kind))
+        if durations is None and len(self._streams) >= self._max_series:
+            route = schema.OTHER
+            durations = self._streams.get((route, kind))
         if durations is None:
             durations = self._make_durations(route, kind)
         durations.record(duration)

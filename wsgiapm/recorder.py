@@ -10,8 +10,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 
+from wsgiapm import route
 from wsgiapm.aggregate import schema
-from wsgiapm.aggregate.catalogue import Series
+from wsgiapm.aggregate.catalogue import EXAMPLES_AT_MOST, Series
 from wsgiapm.aggregate.durations import Durations
 from wsgiapm.aggregate.in_flight import free_row, positions, tag
 from wsgiapm.aggregate.index import IndexFullError
@@ -260,7 +261,9 @@ class Recorder:
         position = self.instance.dropped.get(reason)
         if position is not None:
             self.cells[position] += 1
-            self.instance.give_example(reason, key[0])
+            index = self.instance.index
+            if len(index.examples) < EXAMPLES_AT_MOST:
+                index.add_example(reason, route.shorten(key[0]))
 
     def _add_rows(self) -> bool:
         """Make room for more requests in flight than a worker has as a rule; return whether there is some."""

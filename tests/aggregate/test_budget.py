@@ -299,7 +299,9 @@ def test_no_file_is_left_of_who_found_no_room(shared):
     with pytest.raises(NoRoomError):
         join(shared, SHOP, 100 * 1024)
     reasons: list[str] = []
-    Journal(directory, 0, recorder.instance.header.epoch, reasons.append, budget=Budget(directory, 10_000)).append(1, b"")
+    Journal(directory, 0, recorder.instance.header.epoch, reasons.append, budget=Budget(directory, 10_000)).append(
+        1, b""
+    )
 
     assert reasons == ["no room"]
     assert sorted(os.listdir(shared)) == ["index", "locks", "segment-0"]

@@ -31,7 +31,7 @@ from tests.aggregate.counting import (
     wait,
 )
 from wsgiapm import recorder, route_names
-from wsgiapm.aggregate import histogram, index, journal, layout
+from wsgiapm.aggregate import catalogue, histogram, index, journal, layout
 from wsgiapm.aggregate.budget import DEFAULT_BUDGET
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.doctor.catalogue import CATALOGUE
@@ -77,15 +77,18 @@ def limits_text() -> str:
     limits = {
         "processes at once": f"{layout.MAX_SEGMENTS:,}",
         "requests in flight with a row, each process": f"{layout.ROWS:,}",
-        "a segment without a chunk": f"{layout.CELLS_OFFSET // 1024} KiB",
+        "a segment without a chunk": f"{layout.allocated_size(0) // 1024} KiB; {layout.CELLS_OFFSET // 1024} KiB with all rows",
         "a chunk, the step in which segments grow": f"{layout.CHUNK_BYTES // 1024} KiB, {layout.CHUNK_CELLS:,} cells",
-        "index and segments together, `shared_max_bytes`": f"{DEFAULT_BUDGET // 2**20} MiB, or half of what is free",
+        "all files together, `shared_max_bytes`": f"{DEFAULT_BUDGET // 2**20} MiB, or half of what is free",
         "series, `max_series`": f"2,000, and {recorder._OTHER_SERIES} of `(other)`",
         "names of requests in flight": "twice `max_series`",
         "a record of the index": f"{index._LONGEST:,} bytes",
         "paths a process remembers the route of": f"{route_names.PATHS_AT_MOST:,}",
         "a journal": f"{(layout.PAGE + journal.CAPACITY) // 1024} KiB",
-        "events a process keeps while it cannot write them": f"{journal._PENDING_AT_MOST}",
+        "all journals together": "a sixteenth of `shared_max_bytes`",
+        "events a process keeps while it cannot write them": f"{journal._PENDING_AT_MOST}, and "
+        f"{journal._PENDING_BYTES_AT_MOST // 1024} KiB",
+        "examples of what went to `(other)`": f"{catalogue.EXAMPLES_AT_MOST}",
     }
     return "| what | at most |\n|---|---|\n" + "".join(f"| {what} | {most} |\n" for what, most in limits.items())
 

@@ -34,10 +34,10 @@ from tests.aggregate.counting import (
 )
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.instance import alone, join
+from wsgiapm.aggregate.memory import PrivateMemory
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.owner import owner_lives, pid_namespace, start_ticks
-from wsgiapm.aggregate.memory import PrivateMemory
 from wsgiapm.aggregate.segment import Segment, cells_are_possible
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.recorder import Recorder

@@ -141,6 +141,7 @@ def observe_full(path: str, workers: int, budget: int, replaced: int) -> tuple[S
         requests = fill(old[0])
         for recorder in old:
             serve(recorder, "/one/too/many")
+            recorder.instance.segment.cover(len(old[0].instance.index.chunks))
         steady = Size.of(path, workers)
         with processes(path, replaced, budget) as new:
             for recorder in new:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from wsgiapm import clock, route
+from wsgiapm import clock
 from wsgiapm.aggregate.adoption import Ended
 from wsgiapm.aggregate.budget import BusyError
 from wsgiapm.aggregate.catalogue import Series
@@ -138,11 +138,9 @@ class Accounts:
         Raises `IndexFullError` or OSError when there is no room.
         """
         number = self.table_number
-        return self.index.add_block(series, number, octave) and self.cover(_block_end(series, number, self.table, octave))
-
-    def give_example(self, reason: str, name: str) -> None:
-        """Keep the name of something that is counted under `(other)`, if there are only few as yet."""
-        self.index.add_example(reason, route.shorten(name))
+        return self.index.add_block(series, number, octave) and self.cover(
+            _block_end(series, number, self.table, octave)
+        )
 
     def aborted_position(self, name: str, reason: str) -> int | None:
         """Return the cell where transactions aborted on this route are counted; None when the index is busy."""

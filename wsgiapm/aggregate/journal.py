@@ -137,7 +137,6 @@ class Journal:
         self._file = file
         return file
 
-
     def _give_up(self, file: SharedFile) -> None:
         with suppress(OSError):
             if not file.size:

@@ -19,8 +19,8 @@ Locks (byte offsets in ``locks``)::
 
     0            held while a record is appended to the index, or the index is created
     1            held by the process that harvests (the leader)
-    3            held while a file is made longer, from looking at what all files take to having allocated it
     2            held while the sums are read and uploaded, so that smaller sums never follow larger ones
+    3            held while a file is made longer, from looking at what all files take to having allocated it
     16 + N       held by the process that owns segment N, as long as it lives
     2**32 + PID  held for a moment, by an open file description, in a process that takes one of the others: it may
                  run several interpreters, of which the kernel knows nothing

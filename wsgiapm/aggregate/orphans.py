@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.budget import allocate_freely
 from wsgiapm.aggregate.adoption import Aborted, needs_settling
+from wsgiapm.aggregate.budget import allocate_freely
 from wsgiapm.aggregate.directory import SharedDirectory, segment_is_live
 from wsgiapm.aggregate.instance import CallWitness, Instance
 from wsgiapm.aggregate.segment import take_segment

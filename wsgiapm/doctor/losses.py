@@ -33,13 +33,18 @@ def _examine_drops(instance: Instance, totals: Totals) -> Iterator[Finding]:
         if what == "series":
             message = (
                 f"{_requests_under_other(instance)} requests are counted under (other): series are dropped, there is no "
-                f"room for another ({reason}); {len(instance.index.series)} are known"
+                f"room for another ({reason}); {len(instance.index.series)} are known{_examples(instance, reason)}"
             )
             yield found("dropped-series", message)
         elif what == "event":
             yield found("dropped-events", f"{amount} events were not kept ({reason})")
         else:
             yield found("dropped-items", f"{amount} x {what} could not be kept ({reason})")
+
+
+def _examples(instance: Instance, reason: object) -> str:
+    names = [name for why, name in instance.index.examples if why == reason]
+    return f"; among the first were {', '.join(names)}" if names else ""
 
 
 def _requests_under_other(instance: Instance) -> int:
