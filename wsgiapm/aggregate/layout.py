@@ -43,7 +43,8 @@ Page 0 (4096 bytes)::
     56   8   the budget: bytes all files may take together, for who has no other; 0 or a wrong CRC-32: not said
     64   n   identity: JSON object with "app", "environment", "instance"
 
-Records follow without gaps; behind the last one the file may go on with zeros. A writer holds lock 0, writes the record behind the complete ones and then raises the word
+Records follow without gaps; behind the last one the file may go on with zeros.
+A writer holds lock 0, writes the record behind the complete ones and then raises the word
 at 16, so what a killed writer left half done is not seen and is overwritten::
 
     0    4   length of the body
