@@ -24,14 +24,21 @@ from wsgiapm.aggregate.directory import create_directory as _create_directory
 from wsgiapm.config import shared_directory as _shared_directory
 from wsgiapm.errors import WsgiapmError as _WsgiapmError
 from wsgiapm.exit_statuses import ExitStatuses as _ExitStatuses
+from wsgiapm.surroundings import serves_asgi as _serves_asgi
 
 _LAST_HARVEST_SECONDS = 2.0
+_NO_ASGI = (
+    "gunicorn: this worker speaks ASGI, whose requests are not recorded; a WSGI app inside is, when it is wrapped "
+    "before it is made an ASGI one: WsgiToAsgi(APMMiddleware(app))"
+)
 _exit_statuses = _ExitStatuses()
 _find_exit_statuses_by(_exit_statuses.find)
 
 
 def on_starting(server: _Any) -> None:
     """In the master, before the first worker: make the shared directory for the workers' user."""
+    if getattr(server.cfg, "dirty_apps", None) and getattr(server.cfg, "dirty_workers", 0):
+        _log.info("gunicorn: requests are recorded, what the dirty workers do for them is not")
     uid = server.cfg.uid
     if uid == _os.geteuid():
         return  # the workers can make it themselves
@@ -49,6 +56,8 @@ def post_fork(server: _Any, worker: _Any) -> None:
 
 def post_worker_init(worker: _Any) -> None:
     """In the worker, after its app is loaded: start the agent."""
+    if _serves_asgi():
+        _log.once("asgi", "WARNING", _NO_ASGI)
     _start_all()
 
 

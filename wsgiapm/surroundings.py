@@ -17,8 +17,11 @@ NO_THREADS: Final = 16
 PATCHED: Final = 32
 PATCHED_LATE: Final = 64
 TLS_MIXED: Final = 128
+ASGI: Final = 256
 BAD_SETTINGS_SHIFT: Final = 16
 _BAD_SETTINGS_AT_MOST = 255
+# gunicorn imports the module of its worker class, and no other.
+_ASGI_WORKERS = ("gunicorn.workers.gasgi", "uvicorn.workers", "uvicorn_worker")
 
 
 def is_patched() -> bool:
@@ -38,6 +41,11 @@ def _tls_is_mixed() -> bool:
     return _is_patched("ssl") and held is not None and held is not getattr(ssl, "SSLContext", held)
 
 
+def serves_asgi() -> bool:
+    """Tell whether this is a worker of gunicorn that speaks ASGI to its app."""
+    return any(module in sys.modules for module in _ASGI_WORKERS)
+
+
 def describe(*, hooked: bool, started_patched: bool, threads: bool, bad_settings: int) -> int:
     """Return the word.
 
@@ -55,6 +63,7 @@ def describe(*, hooked: bool, started_patched: bool, threads: bool, bad_settings
         PATCHED: is_patched(),
         PATCHED_LATE: is_patched() and not started_patched,
         TLS_MIXED: _tls_is_mixed(),
+        ASGI: serves_asgi(),
     }
     word = KNOWN | min(bad_settings, _BAD_SETTINGS_AT_MOST) << BAD_SETTINGS_SHIFT
     return word | sum(bit for bit, holds in facts.items() if holds)

@@ -77,6 +77,17 @@ def test_gunicorn_without_hooks(hooks: bool, gunicorn_app: Callable[..., Any], s
         assert "python:wsgiapm.gunicorn_hooks" in findings["no-hooks"]["remedy"]
 
 
+def test_a_worker_that_speaks_asgi(
+    gunicorn_app: Callable[..., Any], site: Path, diagnose: Diagnose, wait_until: Any
+) -> None:
+    """Requests of an ASGI app are not recorded: that is said before the first one."""
+    gunicorn_app("site_app:application", "--worker-class", "asgi", cwd=site)
+
+    findings = wait_until(lambda: (found := diagnose()[1]) and "asgi-worker" in found and found, "it is found", 60)
+
+    assert "no-hooks" not in findings
+
+
 def test_uwsgi_with_threads_off(start: Callable[..., Any], diagnose: Diagnose, wait_until: Any) -> None:
     """A worker of uwsgi that has never harvested has no threads: that is said, with the setting's name."""
     start(before="import sys, types\nsys.modules['uwsgi'] = types.ModuleType('uwsgi')\n", harvest_mode="external")

@@ -138,6 +138,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "see the message; the limits are settings",
     ),
     "workers": Entry("processes", "info", "How many processes count now, and how many files there are."),
+    "asgi-worker": Entry(
+        "processes",
+        "warning",
+        "Workers of gunicorn speak ASGI to their app (worker class `asgi`, or uvicorn's).",
+        "the requests; only those that reach a WSGI app inside are recorded, by its own APMMiddleware",
+        "serve the WSGI app with a WSGI worker class (sync, gthread, gevent), or wrap the WSGI app before "
+        "it is made an ASGI one: WsgiToAsgi(APMMiddleware(app))",
+    ),
     "no-hooks": Entry(
         "processes",
         "warning",

@@ -31,6 +31,9 @@ def _examine_marks(live: list[Worker]) -> Iterator[Finding]:
     pids = _ask(live, lambda word: bool(word & surroundings.GUNICORN) and not word & surroundings.HOOKED)
     if pids:
         yield found("no-hooks", f"{len(pids)} workers of gunicorn run without the hooks of wsgiapm: {pids}")
+    pids = _ask(live, lambda word: bool(word & surroundings.ASGI))
+    if pids:
+        yield found("asgi-worker", f"{len(pids)} workers serve an ASGI app, whose requests are not recorded: {pids}")
     pids = _ask(live, lambda word: bool(word & surroundings.TLS_MIXED))
     if pids:
         message = (
