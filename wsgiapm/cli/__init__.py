@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from wsgiapm.cli import check_config, doctor, generate_config, harvest, metrics, serve, verify
+from wsgiapm.cli import check_config, discover, doctor, generate_config, harvest, metrics, serve, verify
 from wsgiapm.errors import ConfigError, WsgiapmError
 from wsgiapm.version import VERSION
 
@@ -41,6 +41,7 @@ _COMMANDS: dict[str, Command] = {
     "metrics": metrics,
     "doctor": doctor,
     "verify": verify,
+    "discover": discover,
 }
 
 
