@@ -8,7 +8,6 @@ import signal
 
 import pytest
 
-from wsgiapm import clock
 from wsgiapm.aggregate.adoption import Aborted
 from wsgiapm.aggregate.in_flight import Row
 from wsgiapm.aggregate.layout import RUNNING
@@ -17,12 +16,13 @@ from wsgiapm.profile import black_box
 from wsgiapm.profile.black_box import Frame, Thread
 
 SECOND = 10**9
-WHO = Deceased(3, 4711, 62 * SECOND, 15, 52 * 2**20)
+NOW = 1000 * SECOND
+WHO = Deceased(3, 4711, 62 * SECOND, 15, 52 * 2**20, 7, NOW, is_exact=True)
 
 
 def aborted(route: str, seconds: float, thread: int = 0) -> Aborted:
     """A request that had been running for so many seconds."""
-    start = clock.monotonic_ns() - int(seconds * SECOND)
+    start = NOW - int(seconds * SECOND)
     return Aborted(route, "killed", 1, Row(0, start, 0, "GET", "http", RUNNING, thread, 0))
 
 
@@ -76,6 +76,7 @@ def test_the_event_says_the_same_in_parts() -> None:
         "wsgiapm.uptime_ms": 62_000,
         "wsgiapm.requests": 14,
         "wsgiapm.memory_bytes": 52 * 2**20,
+        "wsgiapm.generation": 7,
         "wsgiapm.aborted": 1,
         "code.file.path": "/srv/shop/views.py",
         "code.line.number": 11,

@@ -18,11 +18,12 @@ from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.solitude import announce
 from wsgiapm.config import Resolved, Settings, resolve, shared_directory
+from wsgiapm.coroner import FindStatus
 from wsgiapm.errors import SharedDirectoryError
+from wsgiapm.farewell import say_farewell
 from wsgiapm.harvest import Harvester, know_nothing
 from wsgiapm.instruments import install
 from wsgiapm.joining import join_or_count_alone
-from wsgiapm.last_words import FindStatus
 from wsgiapm.middleware import Middleware, WSGIApp
 from wsgiapm.process_exit import call_at_exit
 from wsgiapm.profile.black_box import BlackBox
@@ -122,6 +123,8 @@ class Agent:
         if self._harvester is not None:
             self._harvester.stop()
             self.refresh()
+            if self.recorder is not None:
+                say_farewell(self.recorder.instance)
 
     def refresh(self) -> None:
         """Write the gauges of this process, as its harvest thread does where it has one."""
@@ -138,11 +141,8 @@ class Agent:
                 self._harvester.finish(seconds)
             except Exception:  # a gate
                 self.failed(layout.AGENT_ERRORS)
-
-    def note_timeout(self) -> None:
-        """Note that the server ends this process because a request took too long."""
-        if self.recorder is not None:
-            self.recorder.cells[layout.TIMED_OUT] = 1
+            if self.recorder is not None:
+                say_farewell(self.recorder.instance)
 
     def forget(self) -> None:
         """In a forked child: let go of what belongs to the parent, which goes on counting the requests it has begun."""
@@ -278,10 +278,9 @@ def end_all() -> None:
         agent.end()
 
 
-def note_timeout() -> None:
-    """See `Agent.note_timeout`."""
-    for agent in list(_process.agents.values()):
-        agent.note_timeout()
+def recorders() -> list[Recorder]:
+    """Return those of all agents that have been started in this process."""
+    return [agent.recorder for agent in list(_process.agents.values()) if agent.recorder is not None]
 
 
 def find_exit_statuses_by(find_status: FindStatus) -> None:

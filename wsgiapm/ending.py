@@ -15,7 +15,7 @@ from wsgiapm.aggregate.schema import NOT_FOUND
 from wsgiapm.clock import monotonic_ns
 from wsgiapm.disconnects import was_raised_by_server
 from wsgiapm.recorder import Recorder, method_and_scheme
-from wsgiapm.request import UPGRADE, Environ, RequestTransaction, error_type, stream_kind
+from wsgiapm.request import UPGRADE, Environ, RequestTransaction, error_type, note_ended_request, stream_kind
 
 HEAD = (method_and_scheme("HEAD", "http"), method_and_scheme("HEAD", "https"))
 
@@ -96,6 +96,8 @@ def fail(
         # The server ends this worker because of this request: it stays in flight, so that it is found there as aborted.
         transaction.finished = True
         return
+    if isinstance(error, SystemExit):
+        note_ended_request(error, transaction)
     kind = stream_kind(transaction)
     gone = transaction.gone or was_raised_by_server(error)
     if environ is not None and isinstance(error, StopIteration) and transaction.is_upgrade(environ):

@@ -14,16 +14,17 @@ import sys as _sys
 from typing import Any as _Any
 
 from wsgiapm import log as _log
-from wsgiapm.agent import end_all as _end_all
 from wsgiapm.agent import find_exit_statuses_by as _find_exit_statuses_by
 from wsgiapm.agent import harvest_last as _harvest_last
 from wsgiapm.agent import known_settings as _known_settings
-from wsgiapm.agent import note_timeout as _note_timeout
 from wsgiapm.agent import start_all as _start_all
 from wsgiapm.aggregate.directory import create_directory as _create_directory
 from wsgiapm.config import shared_directory as _shared_directory
 from wsgiapm.errors import WsgiapmError as _WsgiapmError
 from wsgiapm.exit_statuses import ExitStatuses as _ExitStatuses
+from wsgiapm.parting import end_all as _end_all
+from wsgiapm.parting import note_timeout as _note_timeout
+from wsgiapm.parting import promise_farewell as _promise_farewell
 from wsgiapm.surroundings import serves_asgi as _serves_asgi
 
 _LAST_HARVEST_SECONDS = 2.0
@@ -59,6 +60,7 @@ def post_worker_init(worker: _Any) -> None:
     if _serves_asgi():
         _log.once("asgi", "WARNING", _NO_ASGI)
     _start_all()
+    _promise_farewell()
 
 
 def worker_abort(worker: _Any) -> None:
@@ -67,12 +69,12 @@ def worker_abort(worker: _Any) -> None:
 
 
 def worker_exit(server: _Any, worker: _Any) -> None:
-    """In a worker that ends: write its last gauges. What it counted is in the shared directory already.
+    """In a worker that ends: write its last gauges, and tell what ends it unless that is the server's wish.
 
     gunicorn also calls this in the master, for a worker that had ended before it could be signalled.
     """
     if worker.pid == _os.getpid():
-        _end_all()
+        _end_all(_sys.exc_info()[1], booted=worker.booted)
 
 
 def child_exit(server: _Any, worker: _Any) -> None:

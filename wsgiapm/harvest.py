@@ -22,10 +22,10 @@ from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.restoration import Keeper
 from wsgiapm.config import Settings, ingest_token, shared_directory
+from wsgiapm.coroner import Coroner, FindStatus
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.exporters.events import encode_events
 from wsgiapm.exporters.otlp import encode_metrics
-from wsgiapm.last_words import Coroner, FindStatus
 from wsgiapm.otlp import LOGS_PATH, METRICS_PATH
 from wsgiapm.pace import GivingWay
 from wsgiapm.uploader import Outcome, Uploader
@@ -34,6 +34,8 @@ _FIRST_AFTER = 1.0
 # How often who ends asks to lead, and for how long (s) between: many workers end at once, and the last has it all.
 _LAST_ATTEMPTS = 50
 _LAST_PAUSE = 0.005
+# A process that has given no sign of life for this long (seconds), or for three rounds, is stuck.
+_PATIENCE = 30.0
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -121,6 +123,7 @@ class Harvester:
         self._saw_requests = False
         self._uploaded_empty = False
         self._told_delivery = False
+        self._patience = 0
         self._keeper = Keeper(instance, settings.harvest_interval)
         self.restored: Callable[[], None] = lambda: None
         self.describe: Callable[[], None] = lambda: None
@@ -129,9 +132,11 @@ class Harvester:
         """Begin the rounds in a native thread; raises RuntimeError when the system gives none."""
         native.start_thread(self._run)
         self._started = True
+        self._patience = int(max(3 * self._settings.harvest_interval, _PATIENCE) * 1e9)
 
     def stop(self) -> None:
         """End the rounds; a round that is under way is not waited for."""
+        self._patience = 0
         if self._stop.locked():
             self._stop.release()
 
@@ -189,7 +194,8 @@ class Harvester:
             self._instance.journal.flush()
         cells[layout.CPU_TIME] = self._cpu_before + time.process_time_ns()
         cells[layout.RESIDENT_MEMORY] = resident_memory()
-        cells[layout.LAST_HARVEST] = clock.monotonic_ns()
+        cells[layout.LAST_HARVEST] = now = clock.monotonic_ns()
+        cells[layout.DUE] = now + self._patience if self._patience else 0
         self._instance.keep()
         self.describe()
 

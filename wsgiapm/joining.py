@@ -14,8 +14,8 @@ from wsgiapm.aggregate.index_file import Identity
 from wsgiapm.aggregate.instance import BusyError, Instance, alone, join
 from wsgiapm.aggregate.solitude import announce
 from wsgiapm.config import Settings, shared_directory
+from wsgiapm.coroner import Coroner, FindStatus
 from wsgiapm.errors import SharedDirectoryError
-from wsgiapm.last_words import Coroner, FindStatus
 
 # A fifth of a second in all, and only when a process starts.
 _ATTEMPTS = 40

@@ -13,9 +13,9 @@ from functools import partial
 from wsgiapm import log, native
 from wsgiapm.aggregate.instance import observe
 from wsgiapm.config import Settings, shared_directory
+from wsgiapm.coroner import FindStatus
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.harvest import Harvester, guard
-from wsgiapm.last_words import FindStatus
 
 # Longer than an upload can take, whatever the server does.
 _TURN_ATTEMPTS = 300

@@ -10,21 +10,25 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from wsgiapm import clock, log
+from wsgiapm import clock
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.adoption import Aborted
-from wsgiapm.aggregate.instance import Instance
-from wsgiapm.profile.black_box import Frame, Testimony, clear_black_box, read_black_box
+from wsgiapm.profile.black_box import Frame, Testimony
 
 EVENT = "wsgiapm.worker.died"
-FindStatus = Callable[[int], int | None]
 _SECOND = 1_000_000_000
 _MEBIBYTE = 1024 * 1024
 _LISTED_AT_MOST = 20
 _NAMED_AT_MOST = 4
+# In characters: with three bytes each a line of the log is still written at once, also into a pipe.
+_LONGEST_MESSAGE = 1200
+_LONGEST_FILE = 120
+_LONGEST_FUNCTION = 80
+# Without a sign of life for so long (nanoseconds), and nobody to tell the exit status, it may have died at any time since.
+_LONG_SILENT = 60 * _SECOND
 # What faulthandler calls the signals it is installed for.
 _SIGNALS = {
     "Segmentation fault": "SIGSEGV",
@@ -35,6 +39,11 @@ _SIGNALS = {
 }
 
 
+def was_aborted(testimony: Testimony | None) -> bool:
+    """Tell whether a process was sent SIGABRT, or sent it to itself."""
+    return testimony is not None and _SIGNALS.get(testimony.reason) == "SIGABRT"
+
+
 class Deceased(NamedTuple):
     """Who died, read from the header of its segment before anybody else writes there; times in nanoseconds."""
 
@@ -43,14 +52,21 @@ class Deceased(NamedTuple):
     uptime: int
     requests: int
     memory: int
+    generation: int
+    died: int
+    """Monotonic time; where nobody knows it, of the last sign of life."""
+    is_exact: bool
 
     @classmethod
-    def read(cls, worker: int, header: Sequence[int]) -> Deceased:
-        """Read the header of segment `worker`."""
-        claimed = header[layout.CLAIMED_MONOTONIC]
-        last = max(clock.monotonic_ns(), claimed)
+    def read(cls, worker: int, header: Sequence[int], *, just_now: bool) -> Deceased:
+        """Read the header of segment `worker`; `just_now` if it is known to have died a moment ago."""
+        claimed, now = header[layout.CLAIMED_MONOTONIC], clock.monotonic_ns()
+        heard = max(claimed, header[layout.LAST_HARVEST])
+        is_exact = just_now or 0 <= now - heard < _LONG_SILENT
+        died = max(now, claimed) if is_exact else heard
         requests = max(header[layout.BEGUN] - header[layout.BEGUN_AT_CLAIM], 0)
-        return cls(worker, header[layout.PID], last - claimed, requests, header[layout.RESIDENT_MEMORY])
+        memory, generation = header[layout.RESIDENT_MEMORY], header[layout.OWNERS]
+        return cls(worker, header[layout.PID], died - claimed, requests, memory, generation, died, is_exact)
 
 
 def describe_exit(status: int | None, testimony: Testimony | None) -> str:
@@ -71,6 +87,14 @@ def describe_exit(status: int | None, testimony: Testimony | None) -> str:
     return "unknown"
 
 
+class OwnEnd(NamedTuple):
+    """How a worker ended that ended by itself: `exit` in words, and the type of the exception that made it."""
+
+    reason: str
+    exit: str
+    exception: str
+
+
 class LastWords(NamedTuple):
     """One death, with everything that is known of it."""
 
@@ -78,14 +102,24 @@ class LastWords(NamedTuple):
     aborted: list[Aborted]
     testimony: Testimony | None = None
     status: int | None = None
+    own: OwnEnd | None = None
+
+    @property
+    def reason(self) -> str:
+        """What the worker died of, in a word: killed, timeout; or, when it ended by itself, exit or boot."""
+        if self.own is not None:
+            return self.own.reason
+        return self.aborted[0].reason if self.aborted else "killed"
 
     @property
     def culprit(self) -> Aborted | None:
         """The request that most likely was the cause: that of the thread that crashed, else the one that ran longest."""
+        if self.own is not None:
+            return self.aborted[0] if self.aborted else None
         rows = [entry for entry in self.aborted if entry.row is not None]
         crashed = self.testimony.threads[0].identifier if self.testimony and self.testimony.threads else 0
         by_thread = [entry for entry in rows if entry.row is not None and entry.row.thread == crashed]
-        return max(by_thread or rows, key=_seconds, default=None)
+        return max(by_thread or rows, key=self._seconds, default=None)
 
     @property
     def frame(self) -> Frame | None:
@@ -94,8 +128,14 @@ class LastWords(NamedTuple):
         return frame or next(iter(self._frames().values()), None)
 
     def frame_of(self, entry: Aborted) -> Frame | None:
-        """Return the line of the app's own code where a request stood, None when nobody saw it."""
-        return None if entry.row is None else self._frames().get(entry.row.thread)
+        """Return the line of the app's own code where a request stood, None when nobody saw it.
+
+        Of greenlets, which share a thread, nobody can tell which of them stood there.
+        """
+        if entry.row is None:
+            return None
+        sharing = sum(other.row is not None and other.row.thread == entry.row.thread for other in self.aborted)
+        return self._frames().get(entry.row.thread) if sharing == 1 else None
 
     def _frames(self) -> dict[int, Frame]:
         return {} if self.testimony is None else self.testimony.app_frames()
@@ -103,34 +143,55 @@ class LastWords(NamedTuple):
     @property
     def message(self) -> str:
         """One sentence for the log and the report."""
-        who, how = self.deceased, describe_exit(self.status, self.testimony)
-        reason = self.aborted[0].reason if self.aborted else "killed"
-        cause = f"{reason}, {how}" if how != "unknown" else reason
-        return (
-            f"worker {who.worker} (pid {who.pid}) died ({cause}) {self._doing()}"
-            f"; it had served {max(who.requests - self._running(), 0)} requests in {who.uptime / _SECOND:.1f} s"
+        who = self.deceased
+        how = "" if self._how == "unknown" else self._how
+        cause = ", ".join(part for part in (self.reason, how, self._exception) if part)
+        history = (
+            f"; it had served {self._served()} requests in {self._duration(who.uptime / _SECOND)}"
             f"{f' and used {who.memory / _MEBIBYTE:.0f} MiB' if who.memory else ''}"
         )
+        words = f"worker {who.worker} (pid {who.pid}) died ({cause}) {self._doing()}"
+        return _cut(words, _LONGEST_MESSAGE - len(history)) + history
+
+    @property
+    def _how(self) -> str:
+        return describe_exit(self.status, self.testimony) if self.own is None else self.own.exit
+
+    @property
+    def _exception(self) -> str:
+        return "" if self.own is None else self.own.exception
 
     def _running(self) -> int:
         return sum(entry.count for entry in self.aborted)
 
+    def _served(self) -> int:
+        return max(self.deceased.requests - self._running(), 0)
+
+    def _seconds(self, entry: Aborted) -> float:
+        return 0.0 if entry.row is None else max(self.deceased.died - entry.row.start, 0) / _SECOND
+
+    def _duration(self, seconds: float) -> str:
+        return f"{'' if self.deceased.is_exact else 'at least '}{seconds:.1f} s"
+
     def _doing(self) -> str:
         culprit = self.culprit
         if culprit is None:
-            doing = f"in {self._running()} requests of unknown route" if self.aborted else "while idle"
+            doing = f"in {self._running()} requests of unknown route" if self.aborted else self._idling()
             return f"{doing}, at {_place(self.frame)}" if self.frame else doing
         rest = [entry for entry in self.aborted if entry is not culprit and entry.row is not None]
-        named = [culprit, *sorted(rest, key=_seconds, reverse=True)][:_NAMED_AT_MOST]
-        others = self._running() - len(named)
+        named = [culprit, *sorted(rest, key=self._seconds, reverse=True)][:_NAMED_AT_MOST]
+        others = self._running() - sum(entry.count for entry in named)
         more = f" and {others} other{'s' if others > 1 else ''}" if others else ""
-        return f"while serving {', '.join(map(self._name, named))}{more}"
+        stood = "" if self.frame is None or any(map(self.frame_of, named)) else f", at {_place(self.frame)}"
+        return f"while serving {', '.join(map(self._name, named))}{more}{stood}"
+
+    def _idling(self) -> str:
+        return "before it served anything" if self.own is not None and self.own.reason == "boot" else "while idle"
 
     def _name(self, entry: Aborted) -> str:
         frame, method = self.frame_of(entry), entry.row.method if entry.row is not None else ""
-        if frame is None and entry is self.culprit and len(self.aborted) == 1:
-            frame = self.frame
-        return f"{method} {entry.route} ({_seconds(entry):.1f} s{f', at {_place(frame)}' if frame else ''})"
+        where = f", at {_place(frame)}" if frame else ""
+        return f"{method} {entry.route} ({self._duration(self._seconds(entry))}{where})"
 
     def payload(self) -> bytes:
         """Return the event as it stands in the journal: JSON with "event", "body" and flat "attributes"."""
@@ -138,11 +199,12 @@ class LastWords(NamedTuple):
         attributes: dict[str, str | int] = {
             "worker": who.worker,
             "process.pid": who.pid,
-            "wsgiapm.exit": describe_exit(self.status, self.testimony),
-            "wsgiapm.reason": self.aborted[0].reason if self.aborted else "killed",
+            "wsgiapm.exit": self._how,
+            "wsgiapm.reason": self.reason,
             "wsgiapm.uptime_ms": who.uptime // 1_000_000,
-            "wsgiapm.requests": max(who.requests - self._running(), 0),
+            "wsgiapm.requests": self._served(),
             "wsgiapm.memory_bytes": who.memory,
+            "wsgiapm.generation": who.generation,
             "wsgiapm.aborted": self._running(),
             "wsgiapm.in_flight": json.dumps([self._describe(entry) for entry in self.aborted[:_LISTED_AT_MOST]]),
         }
@@ -150,7 +212,9 @@ class LastWords(NamedTuple):
             attributes["code.file.path"] = frame.file
             attributes["code.line.number"] = frame.line
             attributes["code.function.name"] = frame.function
-        if self.testimony is not None:
+        if self._exception:
+            attributes["exception.type"] = self._exception
+        if self.testimony is not None and self.testimony.text:
             attributes["code.stacktrace"] = self.testimony.text
         return json.dumps({"event": EVENT, "body": self.message, "attributes": attributes}).encode()
 
@@ -161,52 +225,18 @@ class LastWords(NamedTuple):
         described: dict[str, str | int | float] = {
             "route": entry.route,
             "method": row.method,
-            "seconds": round(_seconds(entry), 3),
+            "seconds": round(self._seconds(entry), 3),
         }
         frame = self.frame_of(entry)
         return described if frame is None else {**described, "at": _place(frame)}
 
 
-def _seconds(entry: Aborted) -> float:
-    return 0.0 if entry.row is None else max(clock.monotonic_ns() - entry.row.start, 0) / _SECOND
-
-
 def _place(frame: Frame | None) -> str:
-    return "" if frame is None else f"{frame.file}:{frame.line} in {frame.function}"
+    if frame is None:
+        return ""
+    file = frame.file if len(frame.file) <= _LONGEST_FILE else f"…{frame.file[1 - _LONGEST_FILE :]}"
+    return f"{file}:{frame.line} in {_cut(frame.function, _LONGEST_FUNCTION)}"
 
 
-class Coroner:
-    """The witness who tells the log and the journal. `find_status(pid)` gives the exit status of a process, if known."""
-
-    def __init__(self, instance: Instance, find_status: FindStatus) -> None:
-        """Look at the segment of `instance` and its black box before it is settled."""
-        self._instance = instance
-        number = instance.segment.number
-        self._deceased = Deceased.read(number, instance.cells)
-        directory = instance.directory
-        self._testimony = None if directory is None else read_black_box(directory, number)
-        self._status = find_status(self._deceased.pid)
-        if self._was_stuck():
-            instance.cells[layout.TIMED_OUT] = 1
-
-    def _was_stuck(self) -> bool:
-        # gunicorn sends SIGABRT to a worker that takes too long, and SIGKILL if it cannot even react.
-        stuck = self._testimony is not None and _SIGNALS.get(self._testimony.reason) == "SIGABRT"
-        return (
-            stuck
-            and self._status is not None
-            and os.WIFSIGNALED(self._status)
-            and os.WTERMSIG(self._status) == signal.SIGKILL
-        )
-
-    def tell(self, aborted: list[Aborted]) -> None:
-        """Say in the log and in the journal of the segment what it was doing; nothing for one that ended well."""
-        if not aborted and self._testimony is None:
-            return
-        words = LastWords(self._deceased, aborted, self._testimony, self._status)
-        log.warning("%s", words.message)
-        instance = self._instance
-        if instance.journal is not None:
-            instance.journal.append(layout.WORKER_DIED_EVENT, words.payload())
-        if instance.directory is not None:
-            clear_black_box(instance.directory, instance.segment.number)
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"

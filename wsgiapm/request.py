@@ -18,6 +18,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None,
 _statuses: dict[str, int | None] = {}
 _STATUSES_AT_MOST = 500
 _DIGITS = 3
+_ENDED = "wsgiapm_transaction"
 # How servers end a request from outside. By name, where the library may not be there.
 _ENDINGS = (SystemExit, KeyboardInterrupt, GeneratorExit)
 _NAMED_ENDINGS = {"CancelledError", "GreenletExit"}
@@ -112,6 +113,17 @@ def parse_status(status: object) -> int | None:
     if len(_statuses) < _STATUSES_AT_MOST and type(status) is str:
         _statuses[status] = code
     return code
+
+
+def note_ended_request(error: SystemExit, transaction: Transaction) -> None:
+    """Write down in an exception that is to end the process which request it came out of."""
+    vars(error)[_ENDED] = transaction
+
+
+def ended_request(error: BaseException) -> Transaction | None:
+    """Return the request an exception came out of, if `note_ended_request` was told."""
+    found = vars(error).get(_ENDED)
+    return found if isinstance(found, Transaction) else None
 
 
 def error_type(error: BaseException) -> str | None:

@@ -17,7 +17,7 @@ from wsgiapm.aggregate.journal import CAPACITY
 from wsgiapm.aggregate.layout import PAGE
 from wsgiapm.aggregate.mailbox import note_delivered, read_mail
 from wsgiapm.aggregate.merge import merge
-from wsgiapm.last_words import Coroner
+from wsgiapm.coroner import Coroner
 from wsgiapm.profile.black_box import BlackBox
 from wsgiapm.recorder import Recorder
 

@@ -84,7 +84,7 @@ segment-N
                          33     transactions now running without a row
                          34     CPU time used by all owners       35  how many owners there have been
                          36     1 once the server has told the owner to end because a request took too long
-                         37     1 if the owner says so when it ends, 2 once it has, or its death has been told; else 0
+                         37     1 if the owner says so when it ends, 2 once it has, 3 once its end has been told; else 0
                          38     monotonic time by which the owner's next sign of life is due, 0 if it gives none
                          39     Apdex T the owner counts with
                          40     resident memory in bytes          41  threads
@@ -230,7 +230,7 @@ GATES = {
 }
 NO_ANSWER = 1
 
-PROMISED, TAKEN = 1, 2
+PROMISED, TAKEN, TOLD = 1, 2, 3
 
 RUNNING, COUNTING, ENDED, ENDED_COUNTING, ABORTING = 1, 2, 3, 4, 5
 FAILED: Final = 1 << 16

@@ -25,13 +25,13 @@ def settle_orphans(instance: Instance, call_witness: CallWitness | None = None) 
     if directory is not None and instance.index.tables:
         for number in directory.segments():
             ours = number == instance.segment.number
-            if not ours and not segment_is_live(directory, number) and _needs_settling(directory, number):
+            if not ours and not segment_is_live(directory, number) and _is_unsettled(directory, number, call_witness):
                 found = _settle(instance, directory, number, call_witness)
                 settled += ((number, aborted) for aborted in found)
     return settled
 
 
-def _needs_settling(directory: SharedDirectory, number: int) -> bool:
+def _is_unsettled(directory: SharedDirectory, number: int, call_witness: CallWitness | None) -> bool:
     try:
         file = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
     except (OSError, SharedDirectoryError):
@@ -40,7 +40,11 @@ def _needs_settling(directory: SharedDirectory, number: int) -> bool:
         start = file.read(layout.CELLS_OFFSET, 0)
     finally:
         file.close()
-    return len(start) == layout.CELLS_OFFSET and needs_settling(memoryview(start).cast("Q"))
+    if len(start) != layout.CELLS_OFFSET:
+        return False
+    cells = memoryview(start).cast("Q")
+    is_untold = call_witness is not None and cells[layout.FAREWELL] == layout.PROMISED
+    return is_untold or needs_settling(cells)
 
 
 def _settle(

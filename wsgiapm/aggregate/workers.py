@@ -86,7 +86,7 @@ def _state(worker: Worker, now: int) -> str:
     header = worker.header
     if not worker.live:
         return "ended"
-    if header[layout.FAREWELL] == layout.TAKEN or header[layout.TIMED_OUT]:
+    if header[layout.FAREWELL] in (layout.TAKEN, layout.TOLD) or header[layout.TIMED_OUT]:
         return "stopping"
     if 0 < header[layout.DUE] < now:
         return "stuck"
