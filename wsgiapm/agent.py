@@ -165,8 +165,7 @@ class _Process:
         self.agents: dict[Settings, Agent] = {}
         self.lock = native.allocate_lock()
         self.find_status: FindStatus = know_nothing
-        self.hooked = False
-        self.pid = os.getpid()
+        self.hooked, self.pid = False, os.getpid()
         self.before_request: Callable[[], None] | None = None
         self.speaks: Callable[[], bool] = lambda: True
 
@@ -238,11 +237,6 @@ def start_all() -> None:
     _process.hooked = True
     if not _process.agents:
         _process.agent_for(resolve())
-    start_known()
-
-
-def start_known() -> None:
-    """Start the agents of all middlewares there are by now in this process."""
     for agent in list(_process.agents.values()):
         agent.start()
 
@@ -255,10 +249,12 @@ def adapt_to_server(before_request: Callable[[], None], speaks: Callable[[], boo
     _process.hooked, _process.before_request, _process.speaks = True, before_request, speaks
 
 
-def notice_fork() -> None:
-    """Begin anew if this process was forked and the interpreter was not told."""
-    if os.getpid() != _process.pid:
+def notice_fork() -> bool:
+    """Begin anew if this process was forked and the interpreter was not told; returns whether it was."""
+    forked = os.getpid() != _process.pid
+    if forked:
         _process.begin_anew()
+    return forked
 
 
 def refresh_all() -> None:

@@ -143,9 +143,10 @@ class Harvester:
     def finish(self, seconds: float) -> None:
         """End the rounds with one more, in the thread; it is not waited for longer than `seconds`.
 
-        Does nothing when the rounds have been stopped, or never began. At exit no thread can be started any more.
+        Does nothing when the rounds have been stopped, or never began, and the second time. At exit no thread can be started
+        any more.
         """
-        if self._started and self._stop.locked():
+        if self._started and self._stop.locked() and not self._last_round:
             self._last_round = True
             self._stop.release()
             self._done.acquire(timeout=seconds)

@@ -28,21 +28,22 @@ def allocate_lock() -> _thread.LockType:
     return lock
 
 
-_forbidden: list[str] = []
+_forbidden = ""
 
 
 def forbid_threads(reason: str) -> None:
-    """Say why threads that are started in this process would never run."""
-    _forbidden.append(reason)
+    """Say why no thread is to be started here; an empty `reason` allows them again."""
+    global _forbidden  # noqa: PLW0603
+    _forbidden = reason
 
 
 def start_thread(function: Callable[[], None]) -> None:
     """Run `function` in a native thread that nobody joins and no interpreter waits for.
 
-    Raises RuntimeError when no thread can be started (at exit, or at the system's limit), or none would run.
+    Raises RuntimeError when no thread can be started (at exit, or at the system's limit), or none is to be.
     """
     if _forbidden:
-        raise RuntimeError(_forbidden[0])
+        raise RuntimeError(_forbidden)
     _original("_thread", "start_new_thread", _thread.start_new_thread)(function, ())
 
 

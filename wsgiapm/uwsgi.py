@@ -7,26 +7,24 @@ Elsewhere importing it does nothing.
 uwsgi forks in C and does not tell the interpreter, so `os.register_at_fork` is silent; it calls `uwsgi.post_fork_hook` instead,
 one function, which whoever comes later may replace (`uwsgidecorators` does). So each request compares the process id too.
 Applications mounted beside the first one live in interpreters of their own, whose hooks are never called.
+
+Nothing is started in the hook: until a worker has come past it, signals that are to end it or to reload it are lost.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from wsgiapm import clock, native
-from wsgiapm.agent import (
-    adapt_to_server,
-    finish_all,
-    known_settings,
-    notice_fork,
-    refresh_all,
-    start_known,
-)
+from wsgiapm.agent import adapt_to_server, finish_all, known_settings, notice_fork, refresh_all
 
 _SECOND = 1_000_000_000
 _NO_THREADS = "uwsgi runs without threads, so its workers count but do not upload: set enable-threads = true"
+# It could hold the interpreter's lock while uwsgi forks, and nobody would ever give it back in the worker.
+_NO_THREAD_YET = "uwsgi has yet to fork"
 
 
 class Adaptation:
@@ -36,46 +34,58 @@ class Adaptation:
         """`server` is the module that uwsgi puts into its processes."""
         self._server = server
         self._threads_run = bool(getattr(server, "has_threads", True)) or "gevent" in server.opt
-        self._forked = False
         self._atexit: Callable[[], object] | None = None
+        self._pid = 0
         self._due = 0
+        self._word = -1
 
     def install(self) -> None:
         """Take uwsgi's hooks, keeping who has them already."""
         adapt_to_server(self._before_request, self._speaks)
         self._server.post_fork_hook = _in_turn(self._after_fork, getattr(self._server, "post_fork_hook", None))
         self._take_atexit()
+        self._look_for_threads()
         if not self._threads_run:
-            native.forbid_threads(_NO_THREADS)
+            self._word = _make_token()
 
     def _take_atexit(self) -> None:
         current = getattr(self._server, "atexit", None)
         if current is None or current is not self._atexit:
             self._atexit = self._server.atexit = _in_turn(current, self._at_exit)
 
+    def _look_for_threads(self) -> None:
+        if not self._threads_run:
+            native.forbid_threads(_NO_THREADS)
+        else:
+            native.forbid_threads("" if self._server.worker_id() > 0 else _NO_THREAD_YET)
+
     def _speaks(self) -> bool:
-        """Tell whether we are the first worker, or in an app loaded by each worker the first that has a request."""
-        server = self._server
-        served = any(worker["requests"] for worker in server.workers())
-        return not served and (server.worker_id() <= 1 or not self._forked)
+        """Tell whether we are the first worker that has a request, if threads cannot be had at all."""
+        return self._word >= 0 and self._server.worker_id() > 0 and _take_token(self._word)
 
     def _after_fork(self) -> None:
-        """In a new worker, mule or spooler. gevent patches later, and before it has, nothing of ours may run."""
+        """In a new worker, mule or spooler."""
         notice_fork()
-        self._forked = True
-        if self._server.worker_id() > 0 and "gevent" not in self._server.opt:
-            start_known()
+        self._look_for_threads()
 
     def _before_request(self) -> None:
-        notice_fork()
-        if not self._due or (not self._threads_run and clock.monotonic_ns() > self._due):
-            self._look_after_ourselves()
+        pid = os.getpid()
+        if pid != self._pid:
+            self._pid = pid
+            self._begin_anew()
+        elif not self._threads_run and clock.monotonic_ns() > self._due:
+            self._refresh()
 
-    def _look_after_ourselves(self) -> None:
-        """At the first request of the process; without threads, at one now and then."""
+    def _begin_anew(self) -> None:
+        """At the first request of a process."""
+        notice_fork()
+        self._look_for_threads()
         self._take_atexit()
-        if not self._threads_run:
-            refresh_all()
+        self._due = 0
+
+    def _refresh(self) -> None:
+        """In the place of a harvest thread, at a request now and then."""
+        refresh_all()
         interval = min(settings.harvest_interval for settings in known_settings())
         self._due = clock.monotonic_ns() + int(interval * _SECOND)
 
@@ -95,6 +105,22 @@ def _in_turn(first: Callable[[], object] | None, second: Callable[[], object] | 
                 second()
 
     return both
+
+
+def _make_token() -> int:
+    """Return a descriptor from which one of all processes forked later can read."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.write(writing, b"\0")
+    os.close(writing)
+    return reading
+
+
+def _take_token(descriptor: int) -> bool:
+    try:
+        return bool(os.read(descriptor, 1))
+    except OSError:
+        return False
 
 
 _server = sys.modules.get("uwsgi")

@@ -195,12 +195,13 @@ def ready_workers() -> Callable[[Any], int]:
     """
 
     def count(running: Any) -> int:
-        return sum(_catches(child.pid, signal.SIGABRT) for child in psutil.Process(running.pid).children())
+        return sum(catches(child.pid, signal.SIGABRT) for child in psutil.Process(running.pid).children())
 
     return count
 
 
-def _catches(pid: int, number: int) -> bool:
+def catches(pid: int, number: int) -> bool:
+    """Tell whether a process has a handler for a signal."""
     try:
         with open(f"/proc/{pid}/cmdline", encoding="ascii", errors="replace") as file:
             if not file.read():  # it is dead, its signal handlers live on until somebody asks how it ended

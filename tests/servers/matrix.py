@@ -52,6 +52,7 @@ SERVERS: dict[str, Callable[[], str]] = {
     "gunicorn": _package("gunicorn"),
     "gunicorn 21.2": lambda: "21.2.0",
     "uwsgi": _package("uwsgi"),
+    "uwsgi 2.0.26": lambda: "2.0.26",
     "mod_wsgi": _package("mod_wsgi"),
     "waitress": _package("waitress"),
     "cheroot": _package("cheroot"),
