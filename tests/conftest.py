@@ -46,6 +46,7 @@ BEYOND_UNIT = (
     "servers",
     "spine",
     "store",
+    "stress/test_harvesters.py",
     "test_architecture.py",
     "test_build.py",
     "test_demo.py",

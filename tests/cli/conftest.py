@@ -43,7 +43,7 @@ def serve(**arguments):
 
 module("wsgiapm.aggregate.merge", merge=merge)
 module("wsgiapm.exporters.prometheus", render=render, CONTENT_TYPE="text/plain; version=0.0.4; charset=utf-8")
-module("wsgiapm.harvest", run=run)
+module("wsgiapm.last_harvest", run=run)
 module("wsgiapm.serve", serve=serve)
 
 from wsgiapm.cli import main

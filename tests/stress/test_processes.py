@@ -317,7 +317,16 @@ def test_threads_signals_and_collections_in_killed_workers(shared):
         recorder = recorder_at(shared, budget=2**28)
         chance = Random(seed)
         signals, collections, *threads = accounts
-        signal.signal(signal.SIGALRM, lambda *_: request_anything(signals, recorder, chance))
+        handling = threading.Lock()
+
+        def interrupt(*_):
+            if handling.acquire(
+                blocking=False
+            ):  # on a busy machine one signal after the other would come in the middle
+                request_anything(signals, recorder, chance)
+                handling.release()
+
+        signal.signal(signal.SIGALRM, interrupt)
         gc.callbacks.append(lambda phase, info: request_anything(collections, recorder, chance))
         gc.set_threshold(100)
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)

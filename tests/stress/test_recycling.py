@@ -99,7 +99,7 @@ def deliver(shared):
 
 
 @pytest.mark.parametrize(
-    "workers", [250, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)], id="10000")]
+    "workers", [260, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)], id="10000")]
 )
 def test_however_many_workers_come_and_go(shared, workers):
     """After all of them there are the files and bytes there were after 100, and every request and every death."""
