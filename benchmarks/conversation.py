@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.environments import ROOT, clean_environment, python_of
+from benchmarks.peers import PeerError
 
 
 class Subject:
@@ -35,7 +36,7 @@ class Subject:
         answer = self._process.stdout.readline()
         if not answer:
             msg = f"{self._process.args!r} ended at {command!r}; see its messages above"
-            raise RuntimeError(msg)
+            raise PeerError(msg)
         return json.loads(answer)
 
     def __enter__(self) -> Subject:

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.peers import AGENTS, BARE, OURS, PROMETHEUS, Peer
-from benchmarks.report import is_quick, publish, table
+from benchmarks.report import is_quick, progress, publish, table, tolerating
 from benchmarks.servers import Server, run_gunicorn
 from benchmarks.sink import open_sink
 
@@ -56,18 +56,26 @@ _WHAT = {
 
 
 def main() -> None:
-    rows, result = [], dict[str, Any]()
+    peers: dict[str, dict[str, float]] = {}
     with open_sink() as endpoint:
         bare = [facts for _ in range(_ROUNDS) for facts in _facts(BARE, endpoint)]
         alone = {key: median(facts[key] for facts in bare) for key in _WHAT}
         for peer in (OURS, PROMETHEUS, *AGENTS):
-            workers = [facts for _ in range(_ROUNDS) for facts in _facts(peer, endpoint)]
-            for name, some in _kinds(peer, workers).items():
-                more = {key: median(f[key] for f in some) - alone[key] for key in _WHAT} if some else {}
-                result[name] = more
-                rows.append([name, *(f"{more[key] / _WHAT[key][1]:.1f}" if more else "-" for key in _WHAT)])
-    shown = table(["", *(text for text, _ in _WHAT.values())], rows)
-    publish("footprint", {"alone": alone, "added": result}, shown, (OURS, PROMETHEUS, *AGENTS))
+            progress(f"footprint: {peer.shown}")
+            with tolerating(peer):
+                workers = [facts for _ in range(_ROUNDS) for facts in _facts(peer, endpoint)]
+                for name, some in _kinds(peer, workers).items():
+                    peers[name] = {key: median(f[key] for f in some) - alone[key] for key in _WHAT} if some else {}
+    publish("footprint", {"alone": alone, "added": peers}, show, (OURS, PROMETHEUS, *AGENTS))
+
+
+def show(result: Any) -> str:
+    """Return the table of a result."""
+    rows = [
+        [name, *(f"{more[key] / unit:.1f}" if more else "-" for key, (_, unit) in _WHAT.items())]
+        for name, more in result["added"].items()
+    ]
+    return table(["", *(text for text, _ in _WHAT.values())], rows)
 
 
 def _kinds(peer: Peer, workers: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.conversation import Subject
-from benchmarks.figures import estimate, ratios
+from benchmarks.figures import Figure, estimate, ratios
 from benchmarks.peers import OURS
-from benchmarks.report import is_quick, publish, table
+from benchmarks.report import is_quick, progress, publish, table
 
 _ROUNDS = 7 if is_quick() else 61
 _TURN = 5000 if is_quick() else 15_000
@@ -34,26 +34,32 @@ CASES = (
 
 def main() -> None:
     with ExitStack() as stack:
-        subjects = [
-            stack.enter_context(Subject(OURS.environment, "benchmarks.growing", str(case.series), str(case.workers)))
-            for case in CASES
-        ]
-        for case, subject in zip(CASES, subjects, strict=True):
+        subjects = []
+        for case in CASES:
+            progress(f"growth: {case}")
+            subject = Subject(OURS.environment, "benchmarks.growing", str(case.series), str(case.workers))
+            subjects.append(stack.enter_context(subject))
             subject.ask(do="run", requests=max(case.requests_before, 2000))
         taken: list[list[float]] = [[] for _ in CASES]
         for number in range(_ROUNDS):
             for i in range(len(CASES)) if number % 2 else reversed(range(len(CASES))):
                 taken[i].append(subjects[i].ask(do="run", requests=_TURN) * 1e6)
-    rows, result = [], []
-    for number, (case, times) in enumerate(zip(CASES, taken, strict=True)):
-        cost, ratio = estimate(times), estimate(ratios(times, taken[0]))
-        result.append({**case._asdict(), "us": cost, "ratio": ratio})
+    cases = [
+        {**case._asdict(), "us": estimate(times), "ratio": estimate(ratios(times, taken[0]))}
+        for case, times in zip(CASES, taken, strict=True)
+    ]
+    publish("growth", {"rounds": _ROUNDS, "cases": cases}, show)
+
+
+def show(result: Any) -> str:
+    """Return the table of a result."""
+    rows = []
+    for number, case in enumerate(result["cases"]):
         note = " (A/A control)" if number == 1 else ""
-        rows.append(
-            [f"{case.series:,}{note}", str(case.workers), f"{case.requests_before:,}", cost.show(), ratio.show(3)]
-        )
+        numbers = [f"{case['series']:,}{note}", str(case["workers"]), f"{case['requests_before']:,}"]
+        rows.append([*numbers, Figure(*case["us"]).show(), Figure(*case["ratio"]).show(3)])
     head = ["series", "workers", "requests before", "µs per request, app included", "times the first row"]
-    publish("growth", {"rounds": _ROUNDS, "cases": result}, table(head, rows))
+    return table(head, rows)
 
 
 if __name__ == "__main__":

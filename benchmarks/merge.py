@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.conversation import Subject
-from benchmarks.figures import estimate, ratios
-from benchmarks.peers import OURS, PROMETHEUS
-from benchmarks.report import is_quick, publish, table
+from benchmarks.figures import Figure, estimate, ratios
+from benchmarks.peers import OURS, PROMETHEUS, PeerError
+from benchmarks.report import is_quick, progress, publish, table
 
 _WORKERS = 17
 _SIZES = (100, 1000) if is_quick() else (100, 1000, 5000)
@@ -30,14 +30,15 @@ def _read(subject: Subject, expected: int, *, anew: bool = False) -> float:
     answer = subject.ask(do="read", anew=anew)
     if answer["observations"] != expected:
         msg = f"{answer['observations']} of {expected} observations are in the text"
-        raise SystemExit(msg)
+        raise PeerError(msg)
     return float(answer["seconds"]) * _MILLISECOND
 
 
-def _compare(series: int) -> tuple[dict[str, Any], list[str]]:
+def _compare(series: int) -> dict[str, Any]:
+    progress(f"merge: {series} series")
     expected = _WORKERS * series * _OBSERVATIONS
     with (
-        Subject(OURS.environment, "benchmarks.merging", "ours") as ours,
+        Subject(OURS.environment, "benchmarks.merging", "wsgiapm") as ours,
         Subject(PROMETHEUS.environment, "benchmarks.merging", "prometheus") as theirs,
     ):
         for subject in (ours, theirs):
@@ -47,11 +48,11 @@ def _compare(series: int) -> tuple[dict[str, Any], list[str]]:
         first = estimate([_read(ours, expected, anew=True) for _ in range(3)])
     mine, other = (estimate([pair[side] for pair in pairs]) for side in (0, 1))
     times = estimate(ratios([b for _, b in pairs], [a for a, _ in pairs]))
-    result = {"series": series, "ours_ms": mine, "ours_first_ms": first, "prometheus_ms": other, "times": times}
-    return result, [f"{series:,}", mine.show(1), f"{first.median:.1f}", other.show(1), times.show(1)]
+    return {"series": series, "ours_ms": mine, "ours_first_ms": first, "prometheus_ms": other, "times": times}
 
 
-def _recycle(peer: str, environment: str, times: int) -> tuple[dict[str, Any], list[str]]:
+def _recycle(peer: str, environment: str, times: int) -> dict[str, Any]:
+    progress(f"merge: {times} recycled workers of {peer}")
     series = 100
     expected = _WORKERS * series * _OBSERVATIONS
     with Subject(environment, "benchmarks.merging", peer) as subject:
@@ -61,25 +62,43 @@ def _recycle(peer: str, environment: str, times: int) -> tuple[dict[str, Any], l
         subject.ask(do="recycle", times=times)
         after = estimate([_read(subject, expected + times * _OBSERVATIONS) for _ in range(5)])
         files_after = subject.ask(do="read", anew=False)["files"]
-    result = {"recycled": times, "before_ms": before, "after_ms": after, "files": files, "files_after": files_after}
-    return result, [peer, f"{times:,}", before.show(1), after.show(1), str(files), str(files_after)]
+    return {
+        "side": peer, "recycled": times, "before_ms": before, "after_ms": after, "files": files, "files_after": files_after,
+    }  # fmt: skip
 
 
 def main() -> None:
     sizes = [_compare(series) for series in _SIZES]
     recycled = [
-        _recycle("ours", OURS.environment, _RECYCLED),
+        _recycle("wsgiapm", OURS.environment, _RECYCLED),
         _recycle("prometheus", PROMETHEUS.environment, _RECYCLED_PEER),
     ]
-    shown = table(
-        ["histogram series", "wsgiapm, ms", "the first time in a process, ms", "prometheus_client, ms", "times faster"],
-        [row for _, row in sizes],
-    )
-    shown += "\n\n" + table(
-        ["", "recycled workers", "before, ms", "after, ms", "files before", "files after"], [row for _, row in recycled]
-    )
-    result = {"workers": _WORKERS, "sizes": [r for r, _ in sizes], "recycled": [r for r, _ in recycled]}
-    publish("merge", result, shown, (OURS, PROMETHEUS))
+    publish("merge", {"workers": _WORKERS, "sizes": sizes, "recycled": recycled}, show, (OURS, PROMETHEUS))
+
+
+def show(result: Any) -> str:
+    """Return the tables of a result."""
+    keys = ("ours_ms", "ours_first_ms", "prometheus_ms", "times")
+    sizes = [[f"{size['series']:,}", *(Figure(*size[key]).show(1) for key in keys)] for size in result["sizes"]]
+    head = [
+        "histogram series",
+        "wsgiapm, ms",
+        "the first time in a process, ms",
+        "prometheus_client, ms",
+        "times faster",
+    ]
+    recycled = [
+        [
+            side["side"],
+            f"{side['recycled']:,}",
+            *(Figure(*side[key]).show(1) for key in ("before_ms", "after_ms")),
+            str(side["files"]),
+            str(side["files_after"]),
+        ]
+        for side in result["recycled"]
+    ]
+    after = ["", "recycled workers", "before, ms", "after, ms", "files before", "files after"]
+    return f"{table(head, sizes)}\n\n{table(after, recycled)}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that writes and merges counters for the merge benchmark: `python -m benchmarks.merging ours|prometheus`."""
+"""The process that writes and merges counters for the merge benchmark: `python -m benchmarks.merging wsgiapm|prometheus`."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _as_worker(work: Callable[[], None], until: int = -1) -> int:
 
 
 def main() -> None:
-    side: Side = Ours() if sys.argv[1] == "ours" else Prometheus()
+    side: Side = Prometheus() if sys.argv[1] == "prometheus" else Ours()
 
     pids: list[int] = []
     keeping: list[int] = []

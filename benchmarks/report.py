@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where results go: JSON in benchmarks/results/, and a table in docs/performance.md between markers."""
+"""Where results go: JSON in benchmarks/results/, and tables made of it in docs/performance.md, between markers.
+
+`python -m benchmarks.report` makes all tables anew from the JSON that is there.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,18 @@ import json
 import os
 import platform
 import re
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from benchmarks.environments import ROOT, version_of
-from benchmarks.peers import Peer
+from benchmarks.peers import OURS, Peer, PeerError
 
+QUESTIONS = ("request", "throughput", "merge", "footprint", "pause", "growth")
 RESULTS = os.path.join(ROOT, "benchmarks", "results")
 PAGE = os.path.join(ROOT, "docs", "performance.md")
 
@@ -41,25 +48,60 @@ def versions(peers: Sequence[Peer]) -> dict[str, str]:
     return {p.distribution: version_of(p.environment, p.distribution) for p in peers if p.distribution}
 
 
-def publish(question: str, result: dict[str, Any], shown: str, peers: Sequence[Peer] = ()) -> None:
-    """Print a result; keep it and put its table into the page, unless this was a quick run."""
-    print(shown, flush=True)
-    if is_quick():
-        print("(a quick run: nothing was written)", flush=True)
-        return
+def progress(text: str) -> None:
+    """Say how far a run is."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def tolerating(peer: Peer) -> Iterator[None]:
+    """Go on without a peer that fails, unless it is what the others are compared with, and say so in the result."""
+    try:
+        yield
+    except (PeerError, OSError, subprocess.SubprocessError) as error:
+        if peer.environment == OURS.environment:
+            raise
+        progress(f"{peer.shown} is left out: {error}")
+        _left_out[peer.shown] = str(error).strip().partition("\n")[0][:200]
+
+
+def publish(question: str, result: dict[str, Any], show: Callable[[Any], str], peers: Sequence[Peer] = ()) -> None:
+    """Print a result by `show`; keep it and put its table into the page, unless this was a quick run."""
     document = {
         "question": question,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": machine(),
         "versions": versions(peers),
         "load_before": round(_load_before, 2),
+        "left_out": _left_out,
         "result": result,
     }
+    document = json.loads(json.dumps(document))
+    shown = section(document, show)
+    print(shown, flush=True)
+    if is_quick():
+        print("(a quick run: nothing was written)", flush=True)
+        return
     os.makedirs(RESULTS, exist_ok=True)
     with open(os.path.join(RESULTS, f"{question}.json"), "w", encoding="utf-8") as file:
         json.dump(document, file, indent=1)
         file.write("\n")
-    write_section(question, f"{shown}\n\n{_source(document)}")
+    write_section(question, shown)
+
+
+def section(document: dict[str, Any], show: Callable[[Any], str]) -> str:
+    """Return what stands in the page for a result that has been read from JSON."""
+    missing = "".join(f"\n\nLeft out: {peer} ({why})." for peer, why in document.get("left_out", {}).items())
+    return f"{show(document['result'])}{missing}\n\n{_source(document)}"
+
+
+def read_result(question: str) -> dict[str, Any] | None:
+    """Return the document of a question, None when it has not been measured yet."""
+    try:
+        with open(os.path.join(RESULTS, f"{question}.json"), encoding="utf-8") as file:
+            return dict(json.load(file))
+    except FileNotFoundError:
+        return None
 
 
 def is_quick() -> bool:
@@ -97,3 +139,15 @@ def _first_match(path: str, pattern: str) -> str:
 
 
 _load_before = os.getloadavg()[0]
+_left_out: dict[str, str] = {}
+
+
+def main() -> None:
+    for question in QUESTIONS:
+        document = read_result(question)
+        if document is not None:
+            write_section(question, section(document, import_module(f"benchmarks.{question}").show))
+
+
+if __name__ == "__main__":
+    main()

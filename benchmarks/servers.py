@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.environments import ROOT, clean_environment, python_of
-from benchmarks.peers import Peer
+from benchmarks.peers import Peer, PeerError
 
 _PATIENCE = 60
 
@@ -110,7 +110,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: str) -> None:
             return
     with open(log, encoding="utf-8", errors="replace") as file:
         msg = f"{process.args!r} does not listen:\n{file.read()}"
-    raise RuntimeError(msg)
+    raise PeerError(msg)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -21,6 +21,10 @@ class Peer(NamedTuple):
     distribution: str = ""
 
 
+class PeerError(Exception):
+    """A peer does not work, or does not record."""
+
+
 class PeerModule(Protocol):
     """What each module of this package has."""
 
