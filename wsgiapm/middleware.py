@@ -19,6 +19,8 @@ from wsgiapm.transaction import CURRENT
 
 KEY = "wsgiapm.transaction"
 
+_set_current, _reset_current = CURRENT.set, CURRENT.reset
+
 WSGIApp = Callable[[Environ, Callable[..., Any]], Any]
 
 
@@ -53,14 +55,14 @@ class Middleware:
             return self._app(environ, start_response)  # type: ignore[no-any-return]
         transaction.server_start_response = start_response
         environ[KEY] = transaction
-        token = CURRENT.set(transaction)
+        token = _set_current(transaction)
         try:
             body = self._app(environ, transaction.start_response)
         except BaseException as error:
             fail(source, recorder, transaction, error, environ)
             raise
         finally:
-            CURRENT.reset(token)
+            _reset_current(token)
         kind = type(body)
         if kind is list or kind is tuple:
             size = len(body[0]) if len(body) == 1 and type(body[0]) is bytes else _size(body)
