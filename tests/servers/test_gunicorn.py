@@ -16,6 +16,7 @@ import gunicorn as gunicorn_package
 import pytest
 
 from tests.servers.matrix import covers
+from tests.servers.other_users import closed_to_others, python_for_all
 
 WORKERS = {
     "sync": ["--workers", "3"],
@@ -237,38 +238,11 @@ def test_a_server_that_is_not_there_does_not_hold_up_the_end(gunicorn, counts, f
 # -- started by root --------------------------------------------------------------------------------------------------
 
 
-SYSTEM_PYTHON = "/usr/bin/python3"
 PACKAGES = os.path.dirname(os.path.dirname(gunicorn_package.__file__))
 
 
-def closed_to_others(path):
-    """The part of a path at which another user's way to it ends; None when there is none."""
-    real = os.path.realpath(path)
-    parents = [real]
-    while parents[-1] != os.path.dirname(parents[-1]):
-        parents.append(os.path.dirname(parents[-1]))
-    if not os.stat(real).st_mode & 0o004:
-        return real
-    return next((part for part in parents[1:] if not os.stat(part).st_mode & 0o001), None)
-
-
-def python_for_all():
-    """A Python that every user may run, and that can use the packages of this one; skips when there is none."""
-    closed = closed_to_others(sys.executable) or closed_to_others(os.__file__)
-    if closed is None:
-        return sys.executable
-    ask = [SYSTEM_PYTHON, "-c", "import sys; print(*sys.version_info[:2])"]
-    try:
-        version = subprocess.run(ask, check=True, capture_output=True, text=True, timeout=30).stdout.split()
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"other users cannot get into {closed}, and there is no {SYSTEM_PYTHON}: {error}")
-    if version != [str(part) for part in sys.version_info[:2]]:
-        pytest.skip(f"other users cannot get into {closed}, and {SYSTEM_PYTHON} is {'.'.join(version)}")
-    return SYSTEM_PYTHON
-
-
 @pytest.fixture
-def for_nobody(tmp_path):
+def for_nobody():
     """How to start gunicorn so that another user can run what root has started: the program, and where its packages are."""
     if os.geteuid() != 0:
         pytest.skip("only root can give up being root")
@@ -277,17 +251,18 @@ def for_nobody(tmp_path):
         closed = closed_to_others(path)
         if closed:
             pytest.skip(f"other users cannot get into {closed}, where {path} is")
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
     return {"program": [python, "-m", "gunicorn"], "env": {"PYTHONPATH": os.pathsep.join([ROOT, PACKAGES])}}
 
 
+@covers("gunicorn", "{worker}, `--user`", "SIGTERM")
 @each_worker
 @pytest.mark.parametrize("preload", [False, True], ids=["", "preload"])
 @pytest.mark.long
-def test_a_master_of_roots_makes_the_directory_for_its_workers(worker, preload, gunicorn, counts, tmp_path, for_nobody):
+def test_a_master_of_roots_makes_the_directory_for_its_workers(
+    worker, preload, gunicorn, counts, public_path, for_nobody
+):
     """Below a parent where only root may write; the files are the workers'."""
-    own = tmp_path / "own"
+    own = public_path / "own"
     own.mkdir(mode=0o755)
     counts.path = str(own / "shared")
     options = [*WORKERS[worker], *(["--preload"] if preload else []), "--user", "nobody", "--group", "nogroup"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import sys
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 
 from tests.servers.conftest import APPS, ROOT, Client
 from tests.servers.matrix import covers
+from tests.servers.other_users import closed_to_others, python_for_all
 
 OLD = os.path.join(ROOT, ".venv-gunicorn-21.2", "bin", "gunicorn")
 HOOKS = ["--config", "python:wsgiapm.gunicorn_hooks"]
@@ -81,12 +83,12 @@ def _argv(process):
 def start(process, counts, marks, free_port, ready_workers, wait_until, tmp_path):
     """`start(version, worker, *options)` runs the app of these tests under that gunicorn."""
 
-    def begin(version, worker, *options, apps=APPS):
+    def begin(version, worker, *options, apps=APPS, program=None, **more):
         if version == "gunicorn 21.2" and not os.path.exists(OLD):
             pytest.skip("gunicorn 21.2 is not there; run: .ci/servers")
         port = free_port()
-        argv = [*VERSIONS[version], "--bind", f"127.0.0.1:{port}", "--pid", str(tmp_path / "pid"), *HOOKS]
-        env = {"WSGIAPM_SHARED_DIR": counts.path, "WSGIAPM_ENDPOINT": "", "MARKS": str(marks)}
+        argv = [*(program or VERSIONS[version]), "--bind", f"127.0.0.1:{port}", "--pid", str(tmp_path / "pid"), *HOOKS]
+        env = {"WSGIAPM_SHARED_DIR": counts.path, "WSGIAPM_ENDPOINT": "", "MARKS": str(marks), **more}
         running = process([*argv, *WORKERS[worker], *options, "answers:application"], env=env, cwd=apps)
         running.wait_for_port(port)
         gunicorn = Gunicorn(running, Client(port), ready_workers, wait_until)
@@ -217,3 +219,56 @@ def test_a_reload_after_a_change_loses_nothing(version, worker, start, counts, t
     assert counts.requests == {("/json", 200): 80}
     assert (counts.running, counts.aborted) == (0, {})
     assert troubles(gunicorn) == []
+
+
+@covers("gunicorn 21.2", "{worker}, `--user`", "SIGTERM", "HUP")
+@each_worker
+def test_workers_of_another_user_lose_nothing(worker, start, counts, public_path):
+    """Started by root, in a directory that the master makes for them; the newest gunicorn is tested in test_gunicorn."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give up being root")
+    python = python_for_all()
+    packages = os.path.join(
+        os.path.dirname(os.path.dirname(OLD)), "lib", f"python3.{sys.version_info[1]}", "site-packages"
+    )
+    closed = closed_to_others(packages) if os.path.exists(packages) else None
+    if closed:
+        pytest.skip(f"other users cannot get into {closed}")
+    counts.path = str(public_path / "shared")
+    path = os.pathsep.join([ROOT, packages])
+    gunicorn = start(
+        *("gunicorn 21.2", worker, "--user", "nobody", "--group", "nogroup"),
+        program=[python, "-m", "gunicorn"],
+        PYTHONPATH=path,
+    )
+    assert gunicorn.client.get_many("/json", 40) == {200: 40}
+    before = gunicorn.workers()
+    gunicorn.signal(signal.SIGHUP)
+    gunicorn.wait_for_workers(workers_of(worker), without=before)
+    assert gunicorn.client.get_many("/json", 40) == {200: 40}
+    gunicorn.stop()
+
+    assert counts.requests == {("/json", 200): 80}
+    assert {os.stat(entry.path).st_uid for entry in os.scandir(counts.path)} == {65534}
+    assert troubles(gunicorn) == []
+
+
+@covers("{version}", "gthread, unix socket", "HUP", "SIGTERM")
+@each_version
+def test_a_unix_socket_is_no_difference(version, start, counts, tmp_path):
+    """REMOTE_ADDR is empty then."""
+    path = str(tmp_path / "socket")
+    gunicorn = start(version, "gthread", "--bind", f"unix:{path}")
+    for _ in range(2):
+        for _ in range(10):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(path)
+                connection.sendall(b"GET /json HTTP/1.0\r\n\r\n")
+                assert b"".join(iter(lambda: connection.recv(4096), b"")).endswith(b'{"ok": true}')
+        before = gunicorn.workers()
+        gunicorn.signal(signal.SIGHUP)
+        gunicorn.wait_for_workers(2, without=before)
+    gunicorn.stop()
+
+    assert counts.requests == {("/json", 200): 20}
+    assert (counts.running, counts.aborted) == (0, {})

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the app of these tests under a server that has no command of its own: `serving.py SERVER PORT [reload|processes]`."""
+"""Run the app of these tests under a server that has no command of its own: `serving.py SERVER PORT`; APP names the module."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
-from answers import application
+application = importlib.import_module(os.environ.get("APP", "answers")).application
 
 
 def wsgiref(port: int) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 
@@ -17,11 +18,26 @@ MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEBUG = True
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": True,
+    "formatters": {"own": {"format": "APP|%(levelname)s|%(name)s|%(message)s"}},
+    "handlers": {"own": {"class": "logging.StreamHandler", "formatter": "own"}},
+    "loggers": {"shop": {"handlers": ["own"], "level": "DEBUG", "propagate": False}},
+    "root": {"handlers": ["own"], "level": "WARNING"},
+}
 
 
 def json(_request):
     """Answer at once."""
     return HttpResponse(b'{"ok": true}', content_type="application/json")
+
+
+def log(request):
+    """Log what is asked, by a logger of its own and by one that nobody has set up."""
+    logging.getLogger("shop").info("Grüße, 漢字: %s", request.path)
+    logging.getLogger("elsewhere").warning("Füße")
+    return HttpResponse("\n".join(sorted(logging.root.manager.loggerDict)))
 
 
 def pid(_request):
@@ -46,4 +62,4 @@ def stuck(_request):
     return HttpResponse("late")
 
 
-urlpatterns = [path(view.__name__, view) for view in (json, pid, stream, error, stuck)]
+urlpatterns = [path(view.__name__, view) for view in (json, log, pid, stream, error, stuck)]
