@@ -61,7 +61,8 @@ def make_plan(catalogue: Catalogue, pace: Pace = at_once) -> Plan:
     mask += b"\xff" * (used - len(mask))
     # Of the cells handed out, nearly all count transactions; the others are the heads, and histograms of other kinds.
     for series in pace(catalogue.series[heads:]):
-        if not _clear(mask, series.head - layout.FIRST_CELL, series.head_cells):
+        is_integer = series.kind != layout.GAUGE
+        if is_integer and not _clear(mask, series.head - layout.FIRST_CELL, series.head_cells):
             break
         heads += 1
         if series.kind != layout.TRANSACTIONS:
