@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -230,6 +231,20 @@ def test_nobody_harvests_from_outside(start: Callable[..., Any], diagnose: Diagn
         return diagnose(harvest_mode="external", harvest_interval="1s")[1].get("no-harvest")
 
     assert "wsgiapm harvest" in wait_until(look, "no-harvest is found", 60)["remedy"]
+
+
+def test_a_worker_that_no_longer_harvests(start: Callable[..., Any], diagnose: Diagnose, wait_until: Any) -> None:
+    """One that has harvested and stands still is found by the doctor; with another one that goes on nothing is lost but that."""
+    start(harvest_interval="1s")
+    still = start(harvest_interval="1s")
+    assert "no-harvest" not in diagnose(harvest_interval="1s")[1]
+    still.popen.send_signal(signal.SIGSTOP)
+    try:
+        finding = wait_until(lambda: diagnose(harvest_interval="1s")[1].get("no-harvest"), "no-harvest is found", 60)
+    finally:
+        still.popen.send_signal(signal.SIGCONT)
+
+    assert "1 of 2 workers no longer harvest" in finding["message"]
 
 
 def test_another_users_app_as_root(diagnose: Diagnose, shared: Path, environment: dict[str, str]) -> None:

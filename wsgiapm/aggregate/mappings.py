@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from wsgiapm.aggregate.solitude import read_announcement
-
 _SEGMENT = re.compile(rb"(/\S.*)/segment-\d+( \(deleted\))?$")
+# What a process that counts on its own says of itself: see `solitude`.
+_ALONE = re.compile(rb"/memfd:wsgiapm (\d+) alone: (.+?)(?: \(deleted\))?$")
 _OURS = (b"/segment-", b"/memfd:wsgiapm ")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
@@ -45,9 +45,9 @@ def _read_names(pid: int, names: set[bytes]) -> Iterator[Counting]:
         if removed or os.path.lexists(f"{path}/index") or not os.access(path, os.X_OK):
             yield Counting(pid, path, removed)
     for name in sorted(names):
-        announced = read_announcement(name.decode(errors="replace"))
-        if announced is not None and announced[0] == _own_id(pid):
-            yield Counting(pid, alone=announced[1])
+        alone = _ALONE.search(name)
+        if alone is not None and int(alone[1]) == _own_id(pid):
+            yield Counting(pid, alone=alone[2].decode(errors="replace"))
 
 
 def _own_id(pid: int) -> int:

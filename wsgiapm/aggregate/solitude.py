@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import re
 import sys
 from typing import Any
 
 _LONGEST = 249  # bytes, the kernel's limit for such a name
-_NAME = re.compile(r"/memfd:wsgiapm (\d+) alone: (.+?)(?: \(deleted\))?$")
 # From 3.13 on a mapping need not keep a descriptor of its own.
 _NO_DESCRIPTOR: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 # Never unmapped, see `segment`. The child of a fork has it too; the id in its name says that it is not the child's.
@@ -37,9 +35,3 @@ def announce(reason: str) -> None:
         return
     finally:
         os.close(descriptor)
-
-
-def read_announcement(mapped: str) -> tuple[int, str] | None:
-    """Return who announced, by its id in its own pid namespace, and why; `mapped` is a name in /proc/PID/maps."""
-    found = _NAME.search(mapped)
-    return None if found is None else (int(found[1]), found[2])

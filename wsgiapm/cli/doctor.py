@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from wsgiapm.doctor import examine  # noqa: PLC0415
 
     log.configure(os.devnull, "ERROR")  # what the agent would say there is a finding here
-    findings = examine(resolve(), arguments.shared_dir or "")
+    findings = examine(resolve(), os.path.abspath(arguments.shared_dir) if arguments.shared_dir else "")
     if arguments.json:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2))
     else:

@@ -9,7 +9,7 @@ from wsgiapm import clock, surroundings
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.aggregate.merge import Totals, Worker
-from wsgiapm.config import Settings
+from wsgiapm.config import Resolved
 from wsgiapm.doctor.finding import Finding, Patient, found
 
 _MISSED_HARVESTS = 3
@@ -22,7 +22,7 @@ def examine(patient: Patient, directory: SharedDirectory, totals: Totals) -> Ite
     live = [worker for worker in totals.workers if worker.live]
     yield found("workers", f"{len(live)} processes count in {patient.path} now, {len(totals.workers)} files in all")
     leader = directory.holder(layout.LEADER_LOCK)
-    yield from _examine_harvests(live, leader, patient.resolved.settings)
+    yield from _examine_harvests(live, leader, patient.resolved)
     yield from _examine_marks(live)
     yield from _examine_uploads([worker for worker in live if worker.header[layout.PID] == leader])
 
@@ -58,9 +58,8 @@ def _ask(live: list[Worker], holds: Callable[[int], bool]) -> list[int]:
     return [pid for pid, word in words if word & surroundings.KNOWN and holds(word)]
 
 
-def _examine_harvests(live: list[Worker], leader: int | None, settings: Settings) -> Iterator[Finding]:
-    patience = _MISSED_HARVESTS * settings.harvest_interval
-    late = [worker for worker in live if _since_harvest(worker.header) > patience]
+def _examine_harvests(live: list[Worker], leader: int | None, resolved: Resolved) -> Iterator[Finding]:
+    late = [worker for worker in live if _since_harvest(worker.header) > _patience(worker.header, resolved)]
     if not late or (leader is not None and leader not in {worker.header[layout.PID] for worker in live}):
         return  # else somebody outside harvests for them
     never = [worker for worker in late if not worker.header[layout.LAST_HARVEST]]
@@ -70,11 +69,22 @@ def _examine_harvests(live: list[Worker], leader: int | None, settings: Settings
         yield found("threads-off", message)
     if len(unable) < len(late):
         numbers = [worker.number for worker in late if worker.header[layout.PID] not in unable]
-        message = f"{len(numbers)} of {len(live)} workers have not harvested for more than {patience:g} s: {numbers}"
-        if settings.harvest_mode == "external":
+        longest = max(_since_harvest(worker.header) for worker in late)
+        message = (
+            f"{len(numbers)} of {len(live)} workers no longer harvest, the last time was {longest:.0f} s ago: {numbers}"
+        )
+        if resolved.settings.harvest_mode == "external":
             yield found("no-harvest", f"{message}; harvest_mode is external", "run `wsgiapm harvest` beside the app")
         else:
             yield found("no-harvest", message)
+
+
+def _patience(header: memoryview[int], resolved: Resolved) -> float:
+    """Return after how many seconds without a harvest a worker is late; it says so itself, unless the settings do."""
+    patience = _MISSED_HARVESTS * resolved.settings.harvest_interval
+    if resolved.origins["harvest_interval"] != "default" or not header[layout.DUE]:
+        return patience
+    return max(patience, (header[layout.DUE] - header[layout.LAST_HARVEST]) / _SECOND)
 
 
 def _since_harvest(header: memoryview[int]) -> float:
