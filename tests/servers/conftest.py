@@ -23,7 +23,7 @@ from wsgiapm.aggregate.merge import merge
 from wsgiapm.errors import SharedDirectoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from pathlib import Path
 
 APPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps")
@@ -138,11 +138,11 @@ class Client:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
+    def get(self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         """One request on a connection of its own; raises OSError or HTTPException when there is no whole answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers=headers or {})
             response = connection.getresponse()
             return response.status, response.read()
         finally:
