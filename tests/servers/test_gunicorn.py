@@ -72,11 +72,13 @@ def test_every_kind_of_worker_counts_every_answer(worker, preload, gunicorn, cou
 
 @covers("gunicorn", "{worker}, without hooks", "SIGTERM")
 @each_worker
-def test_the_middleware_alone_is_enough(worker, gunicorn, counts, wait_until):
-    """Without any hook."""
-    running, client = gunicorn(*WORKERS[worker], hooks=False)
+def test_the_middleware_alone_is_enough(worker, gunicorn, counts, stub):
+    """Without any hook; the last worker that ends uploads what all have counted."""
+    env = {"WSGIAPM_ENDPOINT": stub.endpoint, "WSGIAPM_HARVEST_INTERVAL": "1h"}
+    running, client = gunicorn(*WORKERS[worker], hooks=False, env=env)
     assert client.get_many("/json", 40) == {200: 40}
     assert running.stop() == 0
+    assert stub.totals[-1] == 40
 
     assert counts.requests == {("/json", 200): 40}
     assert troubles(running) == []

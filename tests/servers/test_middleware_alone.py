@@ -154,6 +154,23 @@ def test_nothing_is_lost_when_a_server_ends_as_it_means_to(setup, start, counts,
     assert {name for name in os.listdir(counts.path) if name.startswith("segment")} == {"segment-0"}
 
 
+def test_an_upload_that_hangs_does_not_hold_up_the_end(start, counts, stub):
+    """Two seconds are what it gets; nothing is lost, the next process uploads it."""
+    stub.answers.clear()
+    running, client = start(SETUPS["waitress"])
+    assert client.get_many("/json", 20) == {200: 20}
+    interrupt(running)
+    assert not stub.answers.is_set()
+    assert counts.requests == {("/json", 200): 20}
+
+    stub.answers.set()
+    running, client = start(SETUPS["waitress"])
+    assert client.get_many("/json", 20) == {200: 20}
+    interrupt(running)
+    assert counts.requests == {("/json", 200): 40}
+    assert stub.totals[-1] == 40
+
+
 @each_setup("SIGTERM", "SIGKILL in mid-request")
 @pytest.mark.long
 def test_nothing_is_lost_when_a_server_is_ended_at_once(setup, start, counts, marks, stub, wait_until):

@@ -150,7 +150,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "processes",
         "warning",
         "Workers of gunicorn run without the server hooks: the agent was started by the first request.",
-        "what was counted since the last harvest, when the app stops; how a worker died",
+        "how a worker died; and a master that is root's cannot make the directory for its workers",
         "add the hooks: `gunicorn -c python:wsgiapm.gunicorn_hooks ...`, or import them into gunicorn.conf.py "
         "(from wsgiapm.gunicorn_hooks import *)",
     ),
