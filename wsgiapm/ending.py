@@ -61,8 +61,7 @@ def finish_stream(source: Source, recorder: Recorder, transaction: RequestTransa
     try:
         try:
             end = monotonic_ns()
-            first_byte, transaction.first_byte = transaction.first_byte, 0
-            recorder.finish(transaction, transaction.start + first_byte)
+            recorder.finish(transaction, transaction.start + transaction.first_byte)
             recorder.outcomes.record_stream(_route(transaction), kind, end - transaction.start)
         finally:
             transaction.renamed = None

@@ -171,7 +171,7 @@ def test_mod_wsgis_file_wrapper_stays_itself(wrapper, watch, books, environ):
     body = watch(app_of(lambda: wrapper(file)))(environ(**{"wsgi.file_wrapper": wrapper}), lambda status, headers: None)
 
     assert type(body) is Slotted
-    assert (books.running, books.requests) == (0, {OK: 1})
+    assert (books.running, books.requests, books.failures) == (0, {OK: 1}, [])
     body.close()
     assert file.closings == 1
 
@@ -189,7 +189,7 @@ def test_uwsgis_file_wrapper_is_a_function_and_gets_its_object_back(watch, books
         assert body is file
         body.close()
         assert file.closed
-        assert (books.running, books.requests) == (0, {OK: 1})
+        assert (books.running, books.requests, books.failures) == (0, {OK: 1}, [])
 
 
 @pytest.mark.pitfall(1, 2)
