@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 import atexit
+import http.server
+import os
+import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
 
 from wsgiapm.process_exit import call_at_exit
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 @pytest.fixture
@@ -47,3 +53,43 @@ def test_an_older_mod_wsgi_tells_of_its_end_in_the_main_interpreter(group, expec
     call_at_exit(print)
 
     assert len(registered) == expected
+
+
+class Taking(http.server.BaseHTTPRequestHandler):
+    """Answers every upload, and notes its path."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.paths.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Be quiet."""
+
+
+PROGRAM = """
+from wsgiapm import APMMiddleware
+app = APMMiddleware(lambda environ, start_response: (start_response("200 OK", []), [b"x"])[1])
+app({"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "PATH_INFO": "/a"}, lambda *_: None)
+"""
+
+
+def test_a_process_that_ends_before_its_first_round_uploads(tmp_path):
+    """The thread that is there does it: from Python 3.12 on none can be started at exit."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
+        server.paths = []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        settings = {
+            "WSGIAPM_ENDPOINT": f"http://127.0.0.1:{server.server_address[1]}",
+            "WSGIAPM_SHARED_DIR": str(tmp_path / "shared"),
+            "PYTHONPATH": ROOT,
+        }
+        environment = {**os.environ, **settings}
+        subprocess.run([sys.executable, "-c", PROGRAM], check=True, env=environment, timeout=60)
+        server.shutdown()
+        thread.join()
+
+    assert server.paths == ["/v1/metrics"]
