@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
 Diagnose = Callable[..., tuple[int, dict[str, dict[str, str]]]]
 
 APP = """
@@ -89,31 +91,40 @@ def test_a_worker_that_speaks_asgi(
     assert "no-hooks" not in findings
 
 
-def test_uwsgi_with_threads_off(start: Callable[..., Any], diagnose: Diagnose, wait_until: Any) -> None:
-    """A worker of uwsgi that has never harvested has no threads: that is said, with the setting's name."""
-    start(before="import sys, types\nsys.modules['uwsgi'] = types.ModuleType('uwsgi')\n", harvest_mode="external")
+def test_threads_off_while_another_harvests(
+    start: Callable[..., Any],
+    process: Callable[..., Any],
+    environment: dict[str, str],
+    diagnose: Diagnose,
+    wait_until: Any,
+) -> None:
+    """A process that may have no thread is found, and no longer once `wsgiapm harvest` runs beside it."""
+    start(before="from wsgiapm import native\nnative.forbid_threads('as under uwsgi')\n")
 
-    def look() -> dict[str, dict[str, str]] | None:
-        findings = diagnose(harvest_interval="1s")[1]
-        return findings if "threads-off" in findings else None
+    finding = diagnose()[1]["threads-off"]
 
-    findings = wait_until(look, "threads-off is found", 60)
-
-    assert "enable-threads" in findings["threads-off"]["remedy"]
-    assert "no-harvest" not in findings
+    assert "enable-threads" in finding["remedy"]
+    argv = [sys.executable, "-m", "wsgiapm", "harvest"]
+    process(argv, env=environment | {"WSGIAPM_ENDPOINT": "http://127.0.0.1:9", "WSGIAPM_HARVEST_INTERVAL": "1s"})
+    wait_until(lambda: "threads-off" not in diagnose()[1], "somebody harvests", 60)
 
 
-def test_a_worker_of_uwsgi_with_threads(
+@pytest.mark.parametrize(
+    "threads", [pytest.param(False, marks=pytest.mark.long, id="off"), pytest.param(True, id="on")]
+)
+def test_uwsgi_and_its_threads(
+    threads: bool,
     process: Callable[..., Any],
     site: Path,
     environment: dict[str, str],
     diagnose: Diagnose,
     free_port: Callable[[], int],
 ) -> None:
-    """Under uwsgi with threads nothing is found; a real one, whose name for itself has to be known."""
-    uwsgi = os.path.join(sysconfig.get_path("scripts"), "uwsgi")
+    """Real ones: of the last version whose threads can be off, and of the current one."""
+    scripts = sysconfig.get_path("scripts") if threads else os.path.join(ROOT, ".venv-uwsgi-2.0.26", "bin")
+    uwsgi = os.path.join(scripts, "uwsgi")
     if not os.path.exists(uwsgi):
-        pytest.skip(f"there is no {uwsgi}: pip install uwsgi")
+        pytest.skip(f"there is no {uwsgi}: run `make test-servers`")
     port = free_port()
     argv = [
         uwsgi,
@@ -124,14 +135,15 @@ def test_a_worker_of_uwsgi_with_threads(
         "--module",
         "site_app:application",
     ]
-    argv += ["--virtualenv", sys.prefix, "--need-app", "--enable-threads"]
+    argv += ["--virtualenv", sys.prefix, "--need-app", *(["--enable-threads"] if threads else [])]
     running = process(argv, env=environment, cwd=site)
     running.wait_for_port(port)
     get(port)
 
     status, findings = diagnose()
 
-    assert (status, "1 processes count" in findings["workers"]["message"]) == (0, True)
+    assert "1 processes count" in findings["workers"]["message"]
+    assert (status, "threads-off" in findings) == ((0, False) if threads else (1, True))
 
 
 def test_gevent_patches_after_the_agent_has_started(

@@ -59,19 +59,22 @@ def _ask(live: list[Worker], holds: Callable[[int], bool]) -> list[int]:
 
 
 def _examine_harvests(live: list[Worker], leader: int | None, resolved: Resolved) -> Iterator[Finding]:
+    if leader is not None and leader not in {worker.header[layout.PID] for worker in live}:
+        return  # somebody outside harvests for them
     late = [worker for worker in live if _since_harvest(worker.header) > _patience(worker.header, resolved)]
-    if not late or (leader is not None and leader not in {worker.header[layout.PID] for worker in live}):
-        return  # else somebody outside harvests for them
     never = [worker for worker in late if not worker.header[layout.LAST_HARVEST]]
-    unable = set(_ask(never, lambda word: bool(word & (surroundings.NO_THREADS | surroundings.UWSGI))))
+    unable = set(_ask(never, lambda word: bool(word & surroundings.UWSGI)))
+    if leader is None:  # they refresh their gauges between requests, and nobody uploads
+        unable |= set(_ask(live, lambda word: bool(word & surroundings.NO_THREADS)))
     if unable:
         message = f"threads are off in {len(unable)} workers, and nobody harvests for them: {sorted(unable)}"
         yield found("threads-off", message)
-    if len(unable) < len(late):
-        numbers = [worker.number for worker in late if worker.header[layout.PID] not in unable]
+    late = [worker for worker in late if worker.header[layout.PID] not in unable]
+    if late:
         longest = max(_since_harvest(worker.header) for worker in late)
+        numbers = [worker.number for worker in late]
         message = (
-            f"{len(numbers)} of {len(live)} workers no longer harvest, the last time was {longest:.0f} s ago: {numbers}"
+            f"{len(late)} of {len(live)} workers no longer harvest, the last time was {longest:.0f} s ago: {numbers}"
         )
         if resolved.settings.harvest_mode == "external":
             yield found("no-harvest", f"{message}; harvest_mode is external", "run `wsgiapm harvest` beside the app")
