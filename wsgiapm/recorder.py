@@ -57,6 +57,7 @@ class Recorder:
         self._uppers = instance.table.uppers
         self._octaves = instance.table.octaves
         self._entries: dict[Key, Entry] = {}
+        self._folded: dict[Key, Entry] = {}
         self._names = RouteNames(instance.index, 2 * max_series)
         self._paths = self._names.of_paths
         self._waiting: list[tuple[Key, int, Sums, int]] = []
@@ -172,17 +173,22 @@ class Recorder:
 
     def _count(self, key: Key, cell: int, sums: Sums) -> bool:
         """Count one observation; False when the index is busy."""
+        reason = ""
         try:
-            entry = self._entries.get(key) or self._find(key)
+            entry = self._entries.get(key)
             if entry is None:
-                return False
+                found = self._find(key)
+                if found is None:
+                    return False
+                entry, reason = found
             if not self.instance.add_block(entry[2], self._octaves[cell]):
                 return False
         except (IndexFullError, OSError):
-            self._dropped("budget", key)
-            entry = self._other(key)
+            entry, reason = self._other(key), "budget"
         self._use_cells()
         self._add(entry, cell, sums)
+        if reason:
+            self._dropped(reason, key)
         return True
 
     def _add(self, entry: Entry, cell: int, sums: Sums) -> None:
@@ -218,26 +224,32 @@ class Recorder:
         self.instance.leave()
         self._use_cells()
 
-    def _find(self, key: Key) -> Entry | None:
+    def _find(self, key: Key) -> tuple[Entry, str] | None:
+        """Return where to count, and why not under the transaction's own name; None when the index is busy."""
+        folded = self._folded.get(key)
+        if folded is not None:
+            return folded, "max_series"
         name, status, method, error = key
         attributes = self._attributes(name, status, method, error)
         known = self.instance.index.by_key.get((schema.REQUEST_DURATION, attributes))
         count = len(self.instance.index.series)
-        if known is None and count >= self._max_series:
-            self._dropped("max_series", key)
+        reason = "max_series" if known is None and count >= self._max_series else ""
+        if reason:
             attributes = self._attributes(schema.OTHER, status, method, error)
             known = self.instance.index.by_key.get((schema.REQUEST_DURATION, attributes))
             if known is None and count >= self._max_series + _OTHER_SERIES:
-                return self._other(key)
+                return self._other(key), reason
         if known is None:
             known = self.instance.series(schema.REQUEST_DURATION, attributes)
         if known is None or not self.instance.cover(known.head + known.head_cells):
             return None
         entry = (known.head, known.blocks_of(self.instance.table_number), known)
         self._use_cells()
-        if len(self._entries) < 2 * self._max_series:
-            self._entries[key] = entry
-        return entry
+        # Those without a series of their own are kept apart: each of their requests has to come by here, and is counted.
+        entries = self._folded if reason else self._entries
+        if len(entries) < 2 * self._max_series:
+            entries[key] = entry
+        return entry, reason
 
     def _error(self, status: int | None, error: str | None) -> str | None:
         if error is None and status is not None and any(low <= status <= high for low, high in self._error_status):

@@ -116,6 +116,53 @@ def test_workers(site):
     assert (second["requests"], second["memory"], second["last_seen"]) == (3, 60 * MEBIBYTE, NOW + 20)
 
 
+def live(site, time, pid, state, memory, uptime, *, worker=0):
+    """Report what a worker of an agent that tells it says of itself."""
+    message = Message(start=NOW - 5, time=time, uid="told")
+    message.gauge(pid, name="wsgiapm.worker.pid", unit="{pid}", worker=worker)
+    message.gauge(float(uptime), name="wsgiapm.worker.uptime", unit="s", worker=worker)
+    message.gauge(memory, name="wsgiapm.worker.memory", unit="By", worker=worker)
+    for each in ("starting", "serving", "stuck", "stopping", "ended"):
+        message.gauge(int(each == state), name="wsgiapm.worker.state", unit="{worker}", worker=worker, state=each)
+    site.take(message)
+
+
+def told(site):
+    """Return the worker that `live` reports of."""
+    site.now = NOW + 1000
+    (worker,) = [one for one in site.get("workers", app="shop")["workers"] if one["instance"] == "told"]
+    return worker
+
+
+def test_who_a_worker_is_and_how_it_is(site):
+    """The newest process id and state; growth only of the process that is there now, after its first minute."""
+    for i in range(40):  # grows fast, and is recycled
+        live(site, NOW + 10 * i, 4711, "serving", 100 * MEBIBYTE + i * MEBIBYTE, 10 * i)
+    assert told(site)["growth_per_hour"] == pytest.approx(360 * MEBIBYTE, rel=0.01)
+    live(site, NOW + 400, 4712, "starting", 60 * MEBIBYTE, 0)
+    found = told(site)
+    assert (found["pid"], found["state"], found["growth_per_hour"]) == (4712, "starting", None)
+    for i in range(1, 50):  # the new one warms up, and then grows slowly
+        warming_up = min(i, 6) * 10 * MEBIBYTE
+        live(site, NOW + 400 + 10 * i, 4712, "serving", 60 * MEBIBYTE + warming_up + i * 1000, 10 * i)
+    found = told(site)
+
+    assert (found["pid"], found["state"]) == (4712, "serving")
+    assert found["growth_per_hour"] == pytest.approx(360_000, rel=0.01)
+
+
+def test_the_place_of_a_worker_that_has_ended(site):
+    """Has a state, but no process."""
+    live(site, NOW, 4711, "serving", 100 * MEBIBYTE, 10)
+    message = Message(start=NOW - 5, time=NOW + 10, uid="told")
+    for state, value in (("serving", 0), ("ended", 1)):
+        message.gauge(value, name="wsgiapm.worker.state", unit="{worker}", worker=0, state=state)
+    site.take(message)
+    found = told(site)
+
+    assert (found["pid"], found["state"], found["growth_per_hour"]) == (None, "ended", None)
+
+
 def test_workers_of_a_window(site):
     """Only what they did in it; who did not report in it is not there."""
     (first, second) = site.get("workers", app="shop", from_=NOW + 10, to=NOW + 19)["workers"]

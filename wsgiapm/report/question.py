@@ -113,11 +113,11 @@ class Source:
             rows += self._reader.amounts(selection, step=step, by_series=by_series)
         return rows
 
-    def amounts_of_instances(self, metric: str) -> list[Amount]:
-        """Return the sums of a metric by slot, series and instance."""
+    def amounts_of_instances(self, metric: str, *, step: int | None = None) -> list[Amount]:
+        """Return the sums of a metric by slot, series and instance; ``step`` is that of the window unless given."""
         rows: list[Amount] = []
         for selection in self._selections(metric, by_slot=True, each=False):
-            rows += self._reader.amounts(selection, step=self.window.step, by_series=True, by_instance=True)
+            rows += self._reader.amounts(selection, step=step or self.window.step, by_series=True, by_instance=True)
         return rows
 
     def reporters(self) -> dict[int, Reporter]:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from wsgiapm.report import growth
 from wsgiapm.report.events import LARGEST_LIMIT, attributes_of
 from wsgiapm.report.question import Question, Source
 from wsgiapm.store.model import NANOSECONDS, Amount, Event
@@ -14,6 +15,10 @@ from wsgiapm.store.model import NANOSECONDS, Amount, Event
 REQUESTS = "wsgiapm.worker.requests"
 MEMORY = "wsgiapm.worker.memory"
 CPU_TIME = "wsgiapm.worker.cpu.time"
+PID = "wsgiapm.worker.pid"
+UPTIME = "wsgiapm.worker.uptime"
+STATE = "wsgiapm.worker.state"
+ENDED = "ended"
 DIED = "wsgiapm.worker.died"
 _Values = dict[str, float | None]
 _ShowSlot = Callable[[int], tuple[_Values, bool]]
@@ -46,7 +51,13 @@ def list_workers(question: Question) -> dict[str, Any]:
     for place, amount in _read(source, CPU_TIME):
         workers[place].add_cpu_time(amount)
     for place, amount in sorted(_read(source, MEMORY), key=lambda entry: entry[1].slot):
-        workers[place].set_memory(amount)
+        workers[place].add_memory(amount)
+    for place, (_, pid) in _newest(source, PID).items():
+        workers[place].pid = round(pid)
+    for place, (slot, uptime) in _newest(source, UPTIME).items():
+        workers[place].began = slot - uptime / NANOSECONDS
+    for place, state in _states(source).items():
+        workers[place].state = state
     heard = {reporter.uid: reporter.last_seen for reporter in source.reporters().values()}
     exits = _last_exits(_deaths(question, source))
     seconds = source.window.minutes * 60
@@ -55,10 +66,9 @@ def list_workers(question: Question) -> dict[str, Any]:
             {
                 "worker": place.worker,
                 "instance": place.uid,
-                # Nobody has told yet.
-                "pid": None,
-                "state": None,
-                "growth_per_hour": None,
+                "pid": workers[place].living_pid(),
+                "state": workers[place].state,
+                "growth_per_hour": workers[place].growth(),
                 "requests": workers[place].requests,
                 "memory": workers[place].memory,
                 "cpu": round(workers[place].seconds / seconds, 6),
@@ -77,6 +87,10 @@ class _Worker:
         self.requests = 0
         self.seconds = 0.0
         self.memory: int | None = None
+        self.pid: int | None = None
+        self.state: str | None = None
+        self.began = 0.0
+        self._memories: list[tuple[float, float]] = []
         self.newest = 0
 
     def add_requests(self, amount: Amount) -> None:
@@ -87,9 +101,21 @@ class _Worker:
         self.seconds += amount.total / NANOSECONDS
         self.newest = max(self.newest, amount.slot)
 
-    def set_memory(self, amount: Amount) -> None:
+    def add_memory(self, amount: Amount) -> None:
         self.memory = round(_average(amount))
         self.newest = max(self.newest, amount.slot)
+        self._memories.append((amount.slot, _average(amount)))
+
+    def living_pid(self) -> int | None:
+        """Return the id of the process that is in this place now."""
+        return None if self.state == ENDED else self.pid
+
+    def growth(self) -> float | None:
+        """Return the bytes by which the process that is in this place now grows in an hour."""
+        if self.state == ENDED:
+            return None
+        warm = self.began + growth.WARMING_UP
+        return growth.growth_per_hour([point for point in self._memories if point[0] >= warm])
 
 
 def _chart(source: Source, metric: str, figure: Callable[[Amount], float], *, digits: int | None) -> _ShowSlot:
@@ -111,12 +137,32 @@ def _chart(source: Source, metric: str, figure: Callable[[Amount], float], *, di
     return show_slot
 
 
-def _read(source: Source, metric: str) -> Iterator[tuple[Place, Amount]]:
+def _read(source: Source, metric: str, *, step: int | None = None) -> Iterator[tuple[Place, Amount]]:
     reporters = source.reporters()
-    for amount in source.amounts_of_instances(metric):
+    for amount in source.amounts_of_instances(metric, step=step):
         # What an instance left that has been forgotten, and sums of several instances, are nobody's.
         if reporter := reporters.get(amount.instance):
             yield Place(reporter.uid, source.attributes(metric, amount.series).get("worker", "")), amount
+
+
+def _newest(source: Source, metric: str) -> dict[Place, tuple[int, float]]:
+    """Return the newest value of a gauge of each worker, and the second from which it is."""
+    found: dict[Place, tuple[int, float]] = {}
+    for place, amount in _read(source, metric, step=source.window.tier):
+        if amount.slot >= found.get(place, (0, 0.0))[0]:
+            found[place] = (amount.slot, amount.last or 0.0)
+    return found
+
+
+def _states(source: Source) -> dict[Place, str]:
+    found: dict[Place, tuple[int, str]] = {}
+    reporters = source.reporters()
+    for amount in source.amounts_of_instances(STATE, step=source.window.tier):
+        attributes = source.attributes(STATE, amount.series)
+        if amount.last and (reporter := reporters.get(amount.instance)):
+            place = Place(reporter.uid, attributes.get("worker", ""))
+            found[place] = max(found.get(place, (0, "")), (amount.slot, str(attributes.get("state", ""))))
+    return {place: state for place, (_, state) in found.items()}
 
 
 def _order(place: Place) -> tuple[str, bool, str | int]:
