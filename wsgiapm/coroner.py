@@ -16,6 +16,7 @@ from wsgiapm.aggregate.adoption import Aborted
 from wsgiapm.aggregate.instance import Instance
 from wsgiapm.last_words import Deceased, LastWords, was_aborted
 from wsgiapm.profile.black_box import clear_black_box, read_black_box
+from wsgiapm.profile.other_witness import give_back
 
 FindStatus = Callable[[int], int | None]
 
@@ -61,4 +62,5 @@ class Coroner:
         instance.cells[layout.FAREWELL] = layout.TOLD
         publish(LastWords(self._deceased, aborted, self._testimony, self._status), instance)
         if instance.directory is not None and self._testimony is not None:
+            give_back(self._testimony.owed_to, self._testimony.text)
             clear_black_box(instance.directory, instance.segment.number)

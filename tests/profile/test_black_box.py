@@ -13,6 +13,7 @@ import pytest
 
 from wsgiapm.aggregate.directory import create_directory, open_directory
 from wsgiapm.profile.black_box import Frame, clear_black_box, is_app_code, parse, read_black_box
+from wsgiapm.profile.other_witness import give_back
 
 DUMP = """\
 Fatal Python error: Segmentation fault
@@ -114,3 +115,34 @@ def test_what_kills_a_forked_child_is_not_in_its_parents_box(tmp_path: Path) -> 
     directory = open_directory(str(tmp_path / "shared"))
     assert read_black_box(directory, 3) is None
     directory.close()
+
+
+def test_who_had_a_faulthandler_before_has_it_back_in_a_child(tmp_path: Path) -> None:
+    """What kills a forked child goes to where the app wanted it; the note of that is no part of any testimony."""
+    create_directory(str(tmp_path / "shared")).close()
+    program = _DIE.replace(
+        "box = BlackBox()",
+        f"import faulthandler\nfile = open({str(tmp_path / 'own')!r}, 'w')\nfaulthandler.enable(file)\nbox = BlackBox()",
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "shared")]
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    subprocess.run([*command, "fork"], check=True, env=environment, timeout=30)
+    assert "Aborted" in (tmp_path / "own").read_text()
+    subprocess.run([*command, "segv"], check=False, env=environment, timeout=30)
+
+    directory = open_directory(str(tmp_path / "shared"))
+    testimony = read_black_box(directory, 3)
+    assert testimony is not None
+    assert testimony.owed_to == str(tmp_path / "own")
+    assert testimony.text.startswith("Fatal Python error: Segmentation fault")
+    directory.close()
+
+
+def test_giving_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """To the file, to stderr, or, when the file is gone or no file, to nobody at all, without a fuss."""
+    (tmp_path / "own").write_text("before\n")
+    for place in (str(tmp_path / "own"), "stderr", str(tmp_path / "gone"), ""):
+        give_back(place, "text\n")
+
+    assert (tmp_path / "own").read_text() == "before\ntext\n"
+    assert capfd.readouterr().err == "text\n"

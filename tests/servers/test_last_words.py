@@ -62,7 +62,8 @@ def check(event: dict[str, Any], path: str, exit_: str, reason: str, function: s
     words, attributes = event["body"], event["attributes"]
     where = ", at " + PLACE.format(function) if function else ""
     assert re.search(
-        rf"died \({reason}, {exit_}(, SystemExit)?\) while serving GET {path} \(\d+\.\d s{where}\); it had served [12] req", words
+        rf"died \({reason}, {exit_}(, SystemExit)?\) while serving GET {path} \(\d+\.\d s{where}\); it had served [12] req",
+        words,
     )
     assert (attributes["wsgiapm.exit"], attributes["wsgiapm.reason"]) == (exit_, reason)
     (request,) = json.loads(attributes["wsgiapm.in_flight"])
@@ -158,6 +159,21 @@ def test_an_idle_worker_that_is_killed_is_told_and_recycled_ones_are_not(
         event["body"],
     )
     assert gunicorn.output().count("wsgiapm: worker") == 1
+
+
+def test_an_app_with_a_faulthandler_of_its_own_gets_what_it_asked_for(
+    gunicorn_app: Callable[..., Any], tmp_path: Path
+) -> None:
+    """We take the only one there is, and give back the text; the event has the line all the same."""
+    env = {"OWN_FAULTHANDLER": str(tmp_path / "crashes.txt")}
+    gunicorn, port = gunicorn_app("dying:application", *SYNC, cwd=APPS, env=env)
+    Client(port).abandon("/segv").join()
+    gunicorn.wait_for_output(r"wsgiapm: worker \d+ \(pid \d+\) died .*dying\.py:\d+ in segv")
+    Client(port).get("/")
+
+    crash = (tmp_path / "crashes.txt").read_text()
+    assert crash.startswith("Fatal Python error: Segmentation fault\n")
+    assert re.search(r"dying\.py\", line \d+ in segv", crash)
 
 
 def test_a_worker_that_cannot_boot_says_why(gunicorn_app: Callable[..., Any], tmp_path: Path) -> None:

@@ -4,8 +4,8 @@
 It is the standard library's faulthandler, writing into `black-box-N` of the shared directory, opened beforehand. It needs
 neither the GIL nor memory, so a stuck C call under gunicorn's `--timeout` (SIGABRT), a SIGSEGV and an abort in an extension all
 name the line they happened on. Whoever finds the dead process's segment reads the file. A handler that was installed
-before, gunicorn's for SIGABRT for one, runs after it. If the app had switched faulthandler on for itself, what it would have
-seen on stderr is given back by the reader, in the log.
+before, gunicorn's for SIGABRT for one, runs after it. There is one faulthandler in a process; if the app had switched it on for
+itself, what it would have got is given back by the reader: see `other_witness`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.errors import SharedDirectoryError
+from wsgiapm.profile import other_witness
 
 _LARGEST = 65536
 # Compiled when a dead process is found, which most processes never do.
@@ -44,12 +45,13 @@ class Thread(NamedTuple):
 class Testimony(NamedTuple):
     """What a black box holds: why, as the interpreter puts it, and each thread's calls, the innermost first.
 
-    `threads` begins with the one that was running; `text` is all of it.
+    `threads` begins with the one that was running; `text` is all of it. `owed_to` is where it would have gone without us.
     """
 
     reason: str
     threads: tuple[Thread, ...]
     text: str
+    owed_to: str = ""
 
     def app_frames(self) -> dict[int, Frame]:
         """Return the innermost frame of the app's own code in each thread that has one, by the thread's identifier."""
@@ -70,6 +72,7 @@ def is_app_code(file: str) -> bool:
 
 def parse(text: str) -> Testimony | None:
     """Return what the interpreter wrote, None if it wrote nothing that can be read."""
+    owed_to, text = other_witness.split_note(text)
     threads = sorted(re.findall(_THREAD, text), key=lambda thread: bool(thread[0] != "Current thread"))
     reason = re.search(_REASON, text)
     if reason is None and not threads:
@@ -78,7 +81,7 @@ def parse(text: str) -> Testimony | None:
         Thread(int(identifier, 16), tuple(Frame(f, int(line), name) for f, line, name in re.findall(_FRAME, body)))
         for _, identifier, body in threads
     )
-    return Testimony(reason[1] if reason else "", stacks, text)
+    return Testimony(reason[1] if reason else "", stacks, text, owed_to)
 
 
 def _name(number: int) -> str:
@@ -111,14 +114,15 @@ class BlackBox:
     def __init__(self) -> None:
         """Nothing is switched on yet."""
         self._descriptor = -1
-        self._was_enabled = False
+        self._other = other_witness.NOBODY
 
     def install(self, directory: SharedDirectory, number: int) -> None:
         """Have the interpreter write into the black box of our segment, from now on; raises OSError when it cannot be made."""
         descriptor = directory.open(_name(number), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         previous, self._descriptor = self._descriptor, descriptor
         if previous < 0:
-            self._was_enabled = faulthandler.is_enabled()
+            self._other = other_witness.find()
+        os.write(descriptor, self._other.note())
         faulthandler.enable(file=descriptor, all_threads=True)
         if previous >= 0:
             os.close(previous)
@@ -128,7 +132,4 @@ class BlackBox:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-            if self._was_enabled:
-                faulthandler.enable()
-            else:
-                faulthandler.disable()
+            self._other.reinstate()

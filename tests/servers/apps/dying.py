@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
@@ -74,6 +75,9 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
 
+
+if "OWN_FAULTHANDLER" in os.environ:
+    faulthandler.enable(open(os.environ["OWN_FAULTHANDLER"], "a"))  # noqa: SIM115  # as long as the process lives
 
 if os.environ.get("FAIL_TO_BOOT"):
     raise RuntimeError("the password is 123")
