@@ -114,7 +114,8 @@ def test_a_long_log_takes_no_more_memory_than_a_short_one(monkeypatch: pytest.Mo
         assert sum(tally.counts.values()) == lines
         return peak
 
-    assert peak(15_000) < 1.3 * peak(5_000)
+    peak(1000)  # whatever is made once
+    assert peak(15_000) < peak(5_000) + 200_000
 
 
 def test_a_health_check_in_front_is_explained() -> None:
