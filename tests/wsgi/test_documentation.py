@@ -64,20 +64,14 @@ def run_the_tests() -> dict[int, dict[str, bool]]:
     files = [path for path in sorted(glob.glob(os.path.join(HERE, "test_*.py"))) if not path.endswith(OURSELVES)]
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "tally.json")
-        argv = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-m",
-            "pitfall",
-            "-p",
-            "tests.wsgi.tally",
-            "-p",
-            "no:cacheprovider",
-        ]
+        argv = [sys.executable, "-m", "pytest", "-q", "-m", "pitfall", "-p", "tests.wsgi.tally"]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         subprocess.run(
-            [*argv, *files], cwd=ROOT, env={**os.environ, tally.VARIABLE: path}, stdout=subprocess.DEVNULL, check=False
+            [*argv, "-p", "no:cacheprovider", "-p", "no:xdist", *files],
+            cwd=ROOT,
+            env={**environment, tally.VARIABLE: path},
+            stdout=subprocess.DEVNULL,
+            check=False,
         )
         return tally.read(path)
 
