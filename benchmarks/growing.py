@@ -30,9 +30,9 @@ def main() -> None:
     environ = make_environ("/route-0-of/many")
 
     def run(requests: int) -> float:
-        started = time.perf_counter()
+        started = time.process_time()  # it hardly minds who else is at work on the machine
         serve(app, requests, environ)
-        return (time.perf_counter() - started) / requests
+        return (time.process_time() - started) / requests
 
     answer_commands({"run": run})
 

@@ -58,7 +58,7 @@ def show(result: Any) -> str:
         note = " (A/A control)" if number == 1 else ""
         numbers = [f"{case['series']:,}{note}", str(case["workers"]), f"{case['requests_before']:,}"]
         rows.append([*numbers, Figure(*case["us"]).show(), Figure(*case["ratio"]).show(3)])
-    head = ["series", "workers", "requests before", "µs per request, app included", "times the first row"]
+    head = ["series", "workers", "requests before", "CPU µs per request, app included", "times the first row"]
     return table(head, rows)
 
 

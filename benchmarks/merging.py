@@ -113,6 +113,10 @@ def _as_worker(work: Callable[[], None], until: int = -1) -> int:
     return pid
 
 
+def _observations(text: bytes) -> float:
+    return sum(float(line.split()[-1]) for line in text.decode().splitlines() if "duration_seconds_count{" in line)
+
+
 def main() -> None:
     side: Side = Prometheus() if sys.argv[1] == "prometheus" else Ours()
 
@@ -149,9 +153,7 @@ def main() -> None:
         for _ in range(times):
             text = readers[0]()
         taken = (time.perf_counter() - started) / times
-        counted = sum(
-            float(line.split()[-1]) for line in text.decode().splitlines() if "duration_seconds_count{" in line
-        )
+        counted = _observations(text)
         files = len([name for _, _, names in os.walk(_DIRECTORY) for name in names])
         return {"seconds": taken, "observations": counted, "files": files}
 
