@@ -22,9 +22,13 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from tests.aggregate.counting import recorder_at
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from wsgiapm.recorder import Recorder
 
 # A busy machine is no failure.
 hypothesis.settings.register_profile("no deadline", deadline=None)
@@ -291,3 +295,17 @@ def gunicorn_app(process: Callable[..., Running], tmp_path: Path) -> Callable[..
         return running, port
 
     return start
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> str:
+    """The path of a shared directory that does not exist yet."""
+    return str(tmp_path / "shop")
+
+
+@pytest.fixture
+def recorder(shared: str) -> Iterator[Recorder]:
+    """A recorder at `shared`."""
+    recorder = recorder_at(shared)
+    yield recorder
+    recorder.instance.close()

@@ -36,20 +36,6 @@ from wsgiapm.uploader import Outcome
 SETTINGS = resolve({"endpoint": "", "harvest_interval": 0.05}).settings
 
 
-@pytest.fixture
-def shared(tmp_path):
-    """The path of a shared directory that does not exist yet."""
-    return str(tmp_path / "shop")
-
-
-@pytest.fixture
-def recorder(shared):
-    """A recorder at `shared`."""
-    recorder = recorder_at(shared)
-    yield recorder
-    recorder.instance.close()
-
-
 def harvester_of(recorder):
     """The harvester of a worker, not started."""
     return Harvester(recorder.instance, SETTINGS, recorder)

@@ -32,20 +32,6 @@ from wsgiapm.aggregate import layout, schema
 from wsgiapm.aggregate.merge import merge
 
 
-@pytest.fixture
-def shared(tmp_path):
-    """The path of a shared directory that does not exist yet."""
-    return str(tmp_path / "shop")
-
-
-@pytest.fixture
-def recorder(shared):
-    """A recorder at `shared`."""
-    recorder = recorder_at(shared)
-    yield recorder
-    recorder.instance.close()
-
-
 def make_busy(recorder):
     """Let the index be busy, as if another process were writing it."""
     recorder.instance.index._log.lock = lambda: False

@@ -33,19 +33,7 @@ _NAME = "event.name"
 
 
 def keep_events(store: Store, request: ExportLogsServiceRequest, now_ns: int) -> Refusals:
-    """Keep the events of a logs request; they are kept when this returns.
-
-    Args:
-        store: where to.
-        request: the decoded message.
-        now_ns: the server's time, in Unix nanoseconds.
-
-    Returns:
-        the records that were refused, by reason.
-
-    Raises:
-        StoreError: the store could not take it; nothing of it is kept.
-    """
+    """Keep the events of a logs request, as `ingest.ingest` books a metrics request; records that are none are refused."""
     refusals = Refusals()
     reports = list(_read_reports(request, refusals, now_ns))
     if reports:
