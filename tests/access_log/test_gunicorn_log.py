@@ -7,6 +7,7 @@ import gzip
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,24 @@ def test_the_server_has_what_the_log_has(start_site: Any, server: Any, verify: V
     assert verify(shortened, *arguments)[0] == 1
 
 
+def test_a_path_cannot_speak_to_the_terminal(start_site: Any, when_written: Any, tmp_path: Path) -> None:
+    """What a client asked for is printed with its control characters shown."""
+    site = start_site()
+    site.get("/%1b%5d0;x%07")
+    when_written(site.log, 1)
+    text = site.log.read_text(encoding="utf-8").replace(" 404 ", " 200 ")  # a route of its own
+    done = subprocess.run(
+        [sys.executable, "-m", "wsgiapm", "verify", "-", "--shared-dir", str(site.shared)],
+        input=text.encode(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert b"\\x1b]0;x\\x07" in done.stdout
+    assert b"\x1b" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -192,8 +211,6 @@ def test_wrong_use(arguments: list[str], said: str, start_site: Any, verify: Ver
     (tmp_path / "shared").mkdir(mode=0o700)
     record = "from wsgiapm.aggregate.instance import join\nfrom wsgiapm.aggregate.index_file import Identity\n"
     record += f"i = join({str(tmp_path / 'shared')!r}, Identity('python-app'))\ni.begin(500_000_000)"
-    import sys
-
     subprocess.run([sys.executable, "-c", record], check=True, timeout=60)
 
     status, outcome = verify(*arguments)

@@ -7,6 +7,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from wsgiapm.cli.terminal import say
+
 if TYPE_CHECKING:
     from wsgiapm.discovery.nginx import Proxies
     from wsgiapm.discovery.services import Service
@@ -33,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
         _print_service(service)
     _print_proxies(services, proxies)
     if not services:
-        print("no Python web or worker process can be seen here")
+        say("no Python web or worker process can be seen here")
     if not is_root():
-        print("not run by root: processes of other users are listed, but not looked into")
+        say("not run by root: processes of other users are listed, but not looked into")
     return 0
 
 
@@ -55,13 +57,13 @@ def _print_service(service: Service) -> None:
     number = len(service.workers)
     workers = f", {number} worker{'' if number == 1 else 's'}" if number else ""
     named = f"{service.kind} {service.app}".strip()
-    print(f"{service.state.upper():<14} {named}  (pid {service.pid}{workers}, user {service.user})")
+    say(f"{service.state.upper():<14} {named}  (pid {service.pid}{workers}, user {service.user})")
     for directory in service.directories:
-        print(f"{'':<14}   counts in {directory}")
+        say(f"{'':<14}   counts in {directory}")
     if service.note:
-        print(f"{'':<14}   {service.note}")
+        say(f"{'':<14}   {service.note}")
     for line in service.lines:
-        print(f"{'':<14}   -> {line}")
+        say(f"{'':<14}   -> {line}")
 
 
 def _print_proxies(services: list[Service], proxies: Proxies) -> None:
@@ -69,9 +71,9 @@ def _print_proxies(services: list[Service], proxies: Proxies) -> None:
         served = [service for service in services if set(service.pids) & set(proxy.pids)]
         names = ", ".join(f"{one.kind} {one.app}".strip() + f" (pid {one.pid}, {one.state})" for one in served)
         upstream = f"upstream {proxy.upstream}, " if proxy.upstream else ""
-        print(f"{'NGINX':<14} -> {upstream}{proxy.address}: {names or 'nobody that can be seen here'}")
+        say(f"{'NGINX':<14} -> {upstream}{proxy.address}: {names or 'nobody that can be seen here'}")
         if proxy.line:
-            print(f"{'':<14}   does not say when it took a request, so there is no queue time")
-            print(f"{'':<14}   -> {proxy.line}")
+            say(f"{'':<14}   does not say when it took a request, so there is no queue time")
+            say(f"{'':<14}   -> {proxy.line}")
     for path in proxies.unread:
-        print(f"{'NGINX':<14} {path} cannot be read; run this as root to see what it passes on to")
+        say(f"{'NGINX':<14} {path} cannot be read; run this as root to see what it passes on to")

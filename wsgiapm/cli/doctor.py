@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from wsgiapm.cli.arguments import add_shared_directory
+from wsgiapm.cli.terminal import say
 
 if TYPE_CHECKING:
     from wsgiapm.doctor import Finding
@@ -45,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print(findings: list[Finding]) -> None:
     for finding in findings:
-        print(f"{_MARKS[finding.severity]}  {finding.message}")
+        say(f"{_MARKS[finding.severity]}  {finding.message}")
         if finding.remedy:
-            print(f"         -> {finding.remedy}")
+            say(f"         -> {finding.remedy}")
     worst = sum(finding.severity != "info" for finding in findings)
-    sys.stdout.write("nothing is wrong\n" if not worst else f"{worst} findings\n")
+    sys.stdout.write("nothing is wrong\n" if not worst else f"{worst} finding{'' if worst == 1 else 's'}\n")

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from wsgiapm.cli.arguments import add_shared_directory
+from wsgiapm.cli.terminal import say
 
 if TYPE_CHECKING:
     from wsgiapm.access_log.books import Server
@@ -124,32 +125,32 @@ def _print(done: Verification) -> None:
 
     tally, report = done.tally, done.report
     begin = datetime.fromtimestamp(done.books.start).astimezone().isoformat(" ", "seconds")
-    print(f"our counters since {begin}, {tally.lines} lines of log")
+    say(f"our counters since {begin}, {tally.lines} lines of log")
     if tally.malformed:
-        print(f"{tally.malformed} lines are of no known format, such as:")
+        say(f"{tally.malformed} lines are of no known format, such as:")
         for example in tally.examples:
-            print(f"  {example!r}")
+            say(f"  {example!r}")
     _print_rows(done)
     for explanation in report.explanations:
-        print(f"explained: {explanation.requests} requests {explanation.text} [{explanation.id}]")
+        say(f"explained: {explanation.requests} requests {explanation.text} [{explanation.id}]")
     for size in report.sizes:
         verdict = f"explained: {size.explained}" if size.explained else "DIFFERENCE"
-        print(f"bytes on {size.route}: {size.log} in the log, {size.ours} ours; {verdict}")
+        say(f"bytes on {size.route}: {size.log} in the log, {size.ours} ours; {verdict}")
     if tally.sizes is None or done.books.sizes is None:
-        print(f"bytes were not compared: {'the server' if done.books.sizes is None else 'the log'} does not tell them")
+        say(f"bytes were not compared: {'the server' if done.books.sizes is None else 'the log'} does not tell them")
     for varying in tally.lengths.varying():
-        print(varying.explain())
+        say(varying.explain())
     for hint in done.hints:
-        print(f"hint: {hint}")
+        say(f"hint: {hint}")
     sys.stdout.write("no difference\n" if report.agrees else "there are DIFFERENCES\n")
 
 
 def _print_rows(done: Verification) -> None:
     rows = sorted(done.report.rows, key=lambda row: (-abs(row.unexplained), -abs(row.log - row.ours), -row.log))
-    print(f"{'log':>10} {'ours':>10} {'difference':>10}  status  route")
+    say(f"{'log':>10} {'ours':>10} {'difference':>10}  status  route")
     for row in rows[:_SHOWN_AT_MOST]:
-        print(f"{row.log:>10} {row.ours:>10} {row.unexplained:>10}  {row.status or '-':>6}  {row.route}")
+        say(f"{row.log:>10} {row.ours:>10} {row.unexplained:>10}  {row.status or '-':>6}  {row.route}")
     if len(rows) > _SHOWN_AT_MOST:
-        print(f"  ... and {len(rows) - _SHOWN_AT_MOST} more; --json has them all")
+        say(f"  ... and {len(rows) - _SHOWN_AT_MOST} more; --json has them all")
     total_log, total_ours = sum(row.log for row in rows), sum(row.ours for row in rows)
-    print(f"{total_log:>10} {total_ours:>10} {sum(row.unexplained for row in rows):>10}          in all")
+    say(f"{total_log:>10} {total_ours:>10} {sum(row.unexplained for row in rows):>10}          in all")
