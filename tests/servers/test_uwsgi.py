@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 
 import psutil
@@ -51,7 +52,7 @@ CONFIGURATIONS = {
     "mules and a spooler": "master, a mule and a spooler",
     "without tearing down": "master, `skip-atexit-teardown`",
 }
-IN_DEFAULT_RUN = ("alone", "prefork", "lazy", "gevent")
+IN_DEFAULT_RUN = ("alone", "prefork")
 WITH_MASTER = [name for name, options in SETUPS.items() if "--master" in options]
 
 
@@ -113,12 +114,21 @@ def troubles(running):
     return [line for line in lines if "] wsgiapm: " in line or re.search("[Ss]egmentation|Fatal Python", line)]
 
 
-def leave_nothing_behind(running):
-    """Stop it, and fail if a process of its session stays."""
-    status = running.stop(timeout=40)
-    left = [p.pid for p in psutil.process_iter() if _session(p.pid) == running.pid]
-    assert left == []
-    return status
+def leave_nothing_behind(running, *options):
+    """Stop it, and fail if a process of its session stays. Without a master all of them have to be told."""
+    time.sleep(0.3)  # in a worker that is still busy with the end of a request uwsgi runs no hook at its end
+    if options and "--master" not in options:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.popen.wait(40)
+        psutil.wait_procs([psutil.Process(pid) for pid in in_session(running)], timeout=40)
+    else:
+        running.stop(timeout=40)
+    assert in_session(running) == []
+
+
+def in_session(running):
+    """The processes of its session."""
+    return [pid for pid in psutil.pids() if _session(pid) == running.pid]
 
 
 def _session(pid):
@@ -159,14 +169,14 @@ def test_every_answer_is_counted_and_uploaded_before_uwsgi_is_gone(setup, uwsgi,
     wait_until(lambda: counts.total == sum(expected.values()), "all are counted")
 
     assert counts.requests == expected
-    leave_nothing_behind(running)
+    leave_nothing_behind(running, *SETUPS[setup])
     assert (counts.running, counts.aborted) == (0, {})
     assert stub.totals[-1:] == [sum(expected.values())]
     assert troubles(running) == []
     files = len(os.listdir(counts.path))
     running, client = uwsgi(*SETUPS[setup])
     assert client.get_many("/json", 10) == {200: 10}
-    leave_nothing_behind(running)
+    leave_nothing_behind(running, *SETUPS[setup])
     assert counts.requests == expected + Counter({("/json", 200): 10})
     assert stub.totals[-1] == sum(expected.values()) + 10
     assert len(os.listdir(counts.path)) <= files + 3
@@ -211,7 +221,7 @@ def test_a_touched_file_reloads_and_loses_nothing(kind, uwsgi, counts, tmp_path,
     before = {child.pid for child in psutil.Process(running.pid).children()}
 
     def change():
-        os.utime(touched, (1, 1))
+        os.utime(touched, (time.time() + 10, time.time() + 10))
         wait_until(lambda: not before & set(_children(running)), "all workers are new", 40)
 
     answered = under_traffic(client, change, times=300)
@@ -227,7 +237,7 @@ def _children(running):
     return [child.pid for child in psutil.Process(running.pid).children()]
 
 
-@each_setup("`max-requests`", names=WITH_MASTER, default=("prefork",))
+@each_setup("`max-requests`", names=WITH_MASTER, default=())
 def test_workers_that_are_recycled_lose_nothing(setup, uwsgi, counts, wait_until):
     """And their files are used again."""
     running, client = uwsgi(*SETUPS[setup], "--max-requests=20")
@@ -268,9 +278,9 @@ def test_a_worker_killed_in_mid_request_loses_only_that(setup, uwsgi, counts, ma
     assert counts.running == 0
 
 
-@each_setup("`harakiri`", names=("prefork", "lazy", "gevent"), default=())
+@each_setup("`harakiri`", names=("single interpreter", "lazy", "gevent"), default=())
 def test_a_request_uwsgi_ends_by_harakiri_is_found(setup, uwsgi, counts, wait_until):
-    """As aborted, with its route."""
+    """As aborted, with its route. Not with threads: there the end of any request stops the timer for all, whatever the app."""
     running, client = uwsgi(*SETUPS[setup], "--harakiri=2", env={"WSGIAPM_HARVEST_INTERVAL": "1s"})
     assert client.get_many("/json", 20) == {200: 20}
     client.abandon("/stuck").join()
@@ -291,7 +301,7 @@ def test_a_dead_master_leaves_exact_numbers(uwsgi, counts, wait_until):
     running, client = uwsgi(*SETUPS["prefork"], "--no-orphans")
     assert client.get_many("/json", 40) == {200: 40}
     running.stop(signal.SIGKILL)
-    wait_until(lambda: not [p for p in psutil.pids() if _session(p) == running.pid], "no worker is left")
+    wait_until(lambda: not in_session(running), "no worker is left")
     running, client = uwsgi(*SETUPS["prefork"])
     assert client.get_many("/json", 40) == {200: 40}
     leave_nothing_behind(running)
@@ -404,6 +414,7 @@ def test_twenty_thousand_requests_are_all_counted(uwsgi, counts):
     assert counts.requests == {("/json", 200): 20000}
 
 
+@pytest.mark.long
 def test_a_client_that_goes_away_is_counted_once(uwsgi, counts, wait_until):
     """Whatever uwsgi makes of it."""
     running, client = uwsgi(*SETUPS["prefork"])
