@@ -77,6 +77,9 @@ def guard(step: Callable[[], None], what: str) -> bool:
     except SharedDirectoryError as error:  # no fault of ours, and it says what to do
         log.once(f"harvest {error}", "ERROR", "%s", error)
         return False
+    except OSError as error:  # the system's fault
+        log.once(f"harvest {what} {error}", "ERROR", "%s failed: %s", what, error)
+        return False
     except Exception as error:  # a gate
         log.once(f"harvest {what} {type(error)}", "ERROR", "%s failed, please report it: %r", what, error)
         return False
@@ -242,11 +245,11 @@ class Harvester:
         if directory is None:
             return
         mail = read_mail(directory, header.epoch)
-        if not mail.events:
-            return
-        outcome = uploader.send(LOGS_PATH, encode_events(self._resource.attributes(header), mail.events))
-        if outcome.kind != "retry":  # refused for good is refused for ever
-            note_delivered(directory, mail)
+        if mail.events:
+            outcome = uploader.send(LOGS_PATH, encode_events(self._resource.attributes(header), mail.events))
+            if outcome.kind == "retry":  # refused for good is refused for ever
+                return
+        note_delivered(directory, mail)
 
     def takes_turn(self) -> bool:
         """Tell whether we may upload now, until `upload` ends: two at once could send the older sums last."""

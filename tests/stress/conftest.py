@@ -3,15 +3,4 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-
-import pytest
-
-
-@pytest.fixture
-def shared():
-    """The path of a shared directory that does not exist yet, in memory where there is such a place."""
-    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="wsgiapm-test-", dir=place) as parent:
-        yield os.path.join(parent, "shop")
+from tests.places import limited, mount, shared, tiny  # noqa: F401  # fixtures of these tests

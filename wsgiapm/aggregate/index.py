@@ -171,7 +171,7 @@ class Index(Catalogue):
     def add_example(self, reason: str, name: str) -> None:
         """Keep the name of something that went to `(other)`, of the first few; not when the index is busy or full."""
         if len(self.examples) < EXAMPLES_AT_MOST and (reason, name) not in self.examples:
-            with self._appending() as may, suppress(OSError):
+            with suppress(OSError), self._appending() as may:
                 if may and len(self.examples) < EXAMPLES_AT_MOST and (reason, name) not in self.examples:
                     text = json.dumps([reason, name], separators=(",", ":")).encode()
                     self._append(bytes([layout.EXAMPLE_RECORD]) + text)

@@ -131,6 +131,7 @@ class Journal:
             undo.callback(self._give_up, file)
             state = _read_state(file, self._number, self._epoch)
             if state is None:
+                _refuse_counters(file, self._directory.path)
                 state = _State(self._initialise(file), 0, 0)
             undo.pop_all()
         self._capacity, self._written = state.capacity, state.written
@@ -169,6 +170,13 @@ def _padding(left: int, wanted: int) -> bytes:
     rest = layout.EVENT_REST.pack(0, layout.PADDING_EVENT, 0)
     head = layout.RECORD.pack(max(left - _HEAD, 0), crc32(rest)) + rest
     return head[:left].ljust(left, b"\0")
+
+
+def _refuse_counters(file: SharedFile, path: str) -> None:
+    """Raise for somebody's counters under the name of a journal: they must not be overwritten."""
+    if file.read(layout.WORD, 0) in (layout.SEGMENT_MAGIC, layout.INDEX_MAGIC):
+        msg = f"{path}/{file.name} is no journal; stop the app, remove the directory {path}"
+        raise SharedDirectoryError(msg)
 
 
 def _read_state(file: SharedFile, number: int, epoch: bytes) -> _State | None:

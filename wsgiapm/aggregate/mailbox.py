@@ -33,7 +33,7 @@ def read_mail(directory: SharedDirectory, epoch: bytes) -> Mail:
             except (OSError, SharedDirectoryError):
                 continue
             events += unread.events
-            if unread.events:
+            if unread.events or (unread.damaged and unread.end):  # what nobody can read would be in the way for ever
                 ends[int(number)] = unread.end
     return Mail(sorted(events, key=lambda event: event.time), ends)
 

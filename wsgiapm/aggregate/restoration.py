@@ -48,7 +48,7 @@ def restore(instance: Instance) -> bool:
     """Put back what is missing of directory, index and our segment; the caller has to take `instance.cells` anew.
 
     Returns False when the index is busy and it has to be tried again. Raises `SharedDirectoryError` when another
-    instance has taken the place, ValueError when the index was restored with other records, OSError without room.
+    instance, or another index, has taken the place, OSError without room.
     """
     old = instance.directory
     if old is None:
@@ -85,6 +85,10 @@ def _move_index(instance: Instance, directory: SharedDirectory) -> bool:
     try:
         file.budget = _budget_of(instance, directory)
         moved = instance.index.move_to(file, file.budget.allows)
+    except ValueError as error:
+        file.close()
+        msg = f"{directory.path}/index was exchanged for another one; stop the app, remove the directory {directory.path} and start again"
+        raise SharedDirectoryError(msg) from error
     except BaseException:
         file.close()
         raise

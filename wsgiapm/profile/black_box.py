@@ -20,6 +20,8 @@ from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.profile import other_witness
 
 _LARGEST = 65536
+# What all files of counters begin with. One that was renamed must not be emptied: who has it mapped would die of SIGBUS.
+_MAGICS = b"wsgiapm"
 # Compiled when a dead process is found, which most processes never do.
 _REASON = r"(?m)^Fatal Python error: (.+)$"
 _THREAD = r"(?m)^(Current thread|Thread) 0x([0-9a-f]+)[^\n]*\n((?:  .*\n?)*)"
@@ -103,9 +105,21 @@ def read_black_box(directory: SharedDirectory, number: int) -> Testimony | None:
 def clear_black_box(directory: SharedDirectory, number: int) -> None:
     """Forget what was left there."""
     try:
-        os.close(directory.open(_name(number), os.O_WRONLY | os.O_TRUNC))
+        os.close(_open_empty(directory, number, 0))
     except (OSError, SharedDirectoryError):
         return
+
+
+def _open_empty(directory: SharedDirectory, number: int, flags: int) -> int:
+    """Open a black box for writing and empty it, unless it is somebody's counters under another name."""
+    descriptor = directory.open(_name(number), os.O_RDWR | os.O_APPEND | flags)
+    if os.pread(descriptor, len(_MAGICS), 0) == _MAGICS:
+        os.close(descriptor)
+        path = directory.path
+        msg = f"{path}/{_name(number)} is no black box; stop the app, remove the directory {path}"
+        raise SharedDirectoryError(msg)
+    os.ftruncate(descriptor, 0)
+    return descriptor
 
 
 class BlackBox:
@@ -118,7 +132,7 @@ class BlackBox:
 
     def install(self, directory: SharedDirectory, number: int) -> None:
         """Have the interpreter write into the black box of our segment, from now on; raises OSError when it cannot be made."""
-        descriptor = directory.open(_name(number), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        descriptor = _open_empty(directory, number, os.O_CREAT)
         previous, self._descriptor = self._descriptor, descriptor
         if previous < 0:
             self._other = other_witness.find()
