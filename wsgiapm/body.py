@@ -168,7 +168,8 @@ class Body:
         transaction = self._transaction
         if not transaction.first_byte or self._length == _NO_BYTES or transaction.method in HEAD:
             return False
-        return transaction.status not in _BODYLESS
+        status = transaction.status
+        return status is None or (status >= 200 and status not in _BODYLESS)
 
 
 class SizedBody(Body):

@@ -178,7 +178,7 @@ def test_mod_wsgis_file_wrapper_stays_itself(wrapper, watch, books, environ):
 
 @pytest.mark.pitfall(1, 2)
 def test_uwsgis_file_wrapper_is_a_function_and_gets_its_object_back(watch, books, environ, tmp_path):
-    """That of uWSGI returns what it is given and compares pointers; isinstance with it would raise."""
+    """That of uWSGI returns what it is given and compares pointers; isinstance with it would raise. A file takes attributes."""
     path = tmp_path / "file"
     path.write_bytes(b"content")
     with open(path, "rb") as file:
@@ -187,6 +187,7 @@ def test_uwsgis_file_wrapper_is_a_function_and_gets_its_object_back(watch, books
         )
 
         assert body is file
+        assert (books.running, books.requests) == (1, {})
         body.close()
         assert file.closed
         assert (books.running, books.requests, books.failures) == (0, {OK: 1}, [])

@@ -60,7 +60,13 @@ def test_a_client_that_waits_for_the_end_did_not_go_away(watch, books, serve):
 
 @pytest.mark.parametrize(
     ("chunks", "status", "method"),
-    [(0, "200 OK", "GET"), (1, "200 OK", "HEAD"), (1, "204 No Content", "GET"), (1, "304 Not Modified", "GET")],
+    [
+        (0, "200 OK", "GET"),
+        (1, "200 OK", "HEAD"),
+        (1, "103 Early Hints", "GET"),
+        (1, "204 No Content", "GET"),
+        (1, "304 Not Modified", "GET"),
+    ],
 )
 def test_a_body_that_was_not_being_sent_says_nothing_of_the_client(chunks, status, method, watch, books, serve):
     """Servers close bodies unread that they do not need."""
