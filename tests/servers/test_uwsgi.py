@@ -427,3 +427,37 @@ def test_a_client_that_goes_away_is_counted_once(uwsgi, counts, wait_until):
     assert counts.requests == {("/big", 200): 1}
     assert counts.running == 0
     leave_nothing_behind(running)
+
+
+@covers("uwsgi", "deploy/uwsgi.ini", "SIGHUP", "SIGTERM")
+def test_the_configuration_in_deploy_works(process, counts, stub, free_port, tmp_path, marks, wait_until):
+    """As it is, but for its places; it counts exactly over a reload, and TERM ends it with all its workers."""
+    port = free_port()
+    places = {
+        "module = project.wsgi:application": "module = answers:application",
+        "chdir = /srv/app\n": f"chdir = {APPS}\n",
+        "virtualenv = /srv/app/venv\n": f"virtualenv = {os.path.dirname(os.path.dirname(UWSGI))}\n",
+        "socket = /run/app/uwsgi.sock\n": f"socket = {tmp_path}/uwsgi.sock\nhttp-socket = 127.0.0.1:{port}\n",
+        "env = XDG_STATE_HOME=/var/lib\n": "",
+    }
+    with open(os.path.join(ROOT, "deploy", "uwsgi.ini"), encoding="utf-8") as file:
+        text = file.read()
+    for there, here in places.items():
+        assert text.count(there) == 1, there
+        text = text.replace(there, here)
+    (tmp_path / "uwsgi.ini").write_text(text)
+    env = {"WSGIAPM_SHARED_DIR": counts.path, "WSGIAPM_ENDPOINT": stub.endpoint, "MARKS": str(marks)}
+    running = process([UWSGI, "--ini", str(tmp_path / "uwsgi.ini")], env=env)
+    running.wait_for_port(port)
+    client = Client(port)
+    wait_until(lambda: len(ready_workers(running)) == 4, "the workers take signals")
+    before = set(ready_workers(running))
+    answered = under_traffic(client, lambda: running.popen.send_signal(signal.SIGHUP))
+    wait_until(lambda: len(set(ready_workers(running)) - before) == 4, "all workers are new")
+    answered += client.get_many("/json", 40)
+    leave_nothing_behind(running)
+
+    assert answered == {200: 190}
+    assert counts.requests == {("/json", 200): 190}
+    assert stub.totals[-1] == 190
+    assert troubles(running) == []
