@@ -83,6 +83,39 @@ def test_waitress_and_runserver(process: Any, site: Path, discover: Discover, fr
     assert (second["kind"], second["state"]) == ("runserver", "not monitored")
 
 
+@pytest.mark.long
+def test_mod_wsgi(process: Any, site: Path, discover: Discover, free_port: Callable[[], int], wait_until: Any) -> None:
+    """Of Apache's processes those count that run the app; the one at the top is root's, they are not."""
+    express = ROOT / ".venv-mod_wsgi" / "bin" / "mod_wsgi-express"
+    if not express.exists() or os.geteuid() != 0:
+        pytest.skip(f"there is no {express} (run `make test-servers`), or we are not root")
+    own = site / "own"
+    own.mkdir()
+    os.chown(own, 65534, 65534)
+    for path in (site, *site.parents[:2]):
+        path.chmod(0o755)
+    port = free_port()
+    argv = [
+        str(express),
+        "start-server",
+        "watched_app.py",
+        "--port",
+        str(port),
+        "--user",
+        "nobody",
+        "--group",
+        "nogroup",
+    ]
+    argv += ["--server-root", str(site / "root"), "--python-path", str(ROOT), "--processes", "1"]
+    running = process(argv, env={"WSGIAPM_SHARED_DIR": str(own / "shared"), "WSGIAPM_ENDPOINT": ""}, cwd=site)
+    running.wait_for_port(port)
+    get(port)
+
+    (service,) = [one for one in discover()["services"] if str(own / "shared") in one["directories"]]
+
+    assert (service["kind"], service["state"], len(service["workers"])) == ("mod_wsgi", "monitored", 1)
+
+
 def test_workers_of_celery_and_rq(process: Any, site: Path, discover: Discover) -> None:
     """They are started by a command of ours; what is no worker, such as beat, is not listed."""
     (site / "celery").write_text("import time\ntime.sleep(100)\n", encoding="utf-8")

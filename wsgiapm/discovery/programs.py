@@ -19,11 +19,15 @@ _TITLE = re.compile(r"(gunicorn|rq|uWSGI|celeryd|mod_wsgi)\b|\[?celeryd|\(wsgi:"
 
 
 class Program(NamedTuple):
-    """A Python server or worker. `app` is its module and object, as far as the command line shows it and it is safe."""
+    """A Python server or worker. `app` is its module and object, as far as the command line shows it and it is safe.
+
+    `hooked`: it was started with the server hooks; `worker`: its title says that it runs the app, and others may not.
+    """
 
     kind: str
     app: str = ""
     hooked: bool = False
+    worker: bool = False
 
 
 def recognise(argv: Sequence[str]) -> Program | None:
@@ -56,7 +60,7 @@ def _recognise_title(title: str) -> Program | None:
     if title.startswith("rq:"):
         return Program("rq")
     if title.startswith("(wsgi:"):
-        return Program("mod_wsgi")
+        return Program("mod_wsgi", worker=True)
     return Program("celery") if "celeryd" in title else None
 
 

@@ -90,8 +90,9 @@ def _top(process: Process, by_pid: dict[int, Process]) -> Process:
 
 def _make_service(top: Process, members: list[Process]) -> Service:
     parents = {member.parent for member in members}
-    # What has children of its own kind leads them; the others do the work.
-    workers = [member for member in members if member.pid not in parents] or [top]
+    # What has children of its own kind leads them; the others do the work, if none says of itself that it does.
+    workers = [member for member in members if member.program.worker]
+    workers = workers or [member for member in members if member.pid not in parents] or [top]
     counting = [one for worker in members for one in worker.counting or ()]
     state, note = _judge(top, workers, members)
     app = top.program.app or next((member.program.app for member in members if member.program.app), "")
