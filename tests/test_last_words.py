@@ -8,6 +8,8 @@ import signal
 
 import pytest
 
+from wsgiapm import log
+from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.adoption import Aborted
 from wsgiapm.aggregate.in_flight import Row
 from wsgiapm.aggregate.layout import RUNNING
@@ -97,3 +99,35 @@ def test_the_exit_status_is_put_in_words(status: int | None, text: str) -> None:
 def test_without_a_status_the_black_box_names_the_signal() -> None:
     """What the interpreter said before it died stands in for the status."""
     assert describe_exit(None, saw((1, "scale"))) == "SIGSEGV"
+
+
+def test_the_sentence_is_one_line_that_is_written_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """Routes in any script, endless ones and endless paths of files: what a pipe takes in one piece, with all that counts."""
+    deep = Frame("/srv/" + "深" * 300 + "/视图.py", 7, "函" * 300)
+    testimony = black_box.Testimony("Aborted", (Thread(1, (deep,)),), "")
+    words = LastWords(WHO, [aborted("/订单/" + "长" * 190, i, i) for i in range(1, 6)], testimony, signal.SIGABRT)
+    log.warning("%s", words.message)
+
+    (line,) = capfd.readouterr().err.splitlines()
+    assert len(line.encode()) < 4096
+    assert "died (killed, SIGABRT) while serving GET /订单/长" in line
+    assert "视图.py:7 in 函" in line
+    assert line.endswith("it had served 10 requests in 62.0 s and used 52 MiB")
+
+
+def test_greenlets_share_a_thread_so_none_is_blamed_for_the_line() -> None:
+    """What is known is where the thread stood, not which of its requests had brought it there."""
+    words = LastWords(WHO, [aborted("/a", 2, 1), aborted("/b", 1, 1)], saw((1, "scale")), signal.SIGSEGV)
+
+    assert "while serving GET /a (2.0 s), GET /b (1.0 s), at /srv/shop/views.py:11 in scale; it had" in words.message
+
+
+def test_who_died_unseen_died_at_least_that_late() -> None:
+    """The whole app was gone for a while: nobody can say more than when it gave its last sign of life."""
+    header = [0] * 64
+    header[layout.CLAIMED_MONOTONIC], header[layout.LAST_HARVEST] = 10 * SECOND, 70 * SECOND
+    with_status = Deceased.read(0, header, just_now=True)
+    without = Deceased.read(0, header, just_now=False)
+
+    assert (without.uptime, without.is_exact, with_status.is_exact) == (60 * SECOND, False, True)
+    assert "in at least 60.0 s" in LastWords(without, []).message

@@ -118,6 +118,22 @@ def test_a_hundred_are_shown_unless_more_are_asked_for(site):
     assert len(site.get("events", app="shop", limit=1000)["events"]) == 120
 
 
+def test_pages(site):
+    """Whoever goes on at the time of the last one sees all, also over a day, where slots are wide."""
+    message = LogMessage()
+    for i in range(50):
+        message.record(f"e{i}", time=NOW - 1700 * i)
+    take(site, message)
+    seen, to = [], NOW
+    for _ in range(9):
+        page = site.get("events", app="shop", from_=NOW - 86_400, to=to, limit=7)["events"]
+        seen += [event["name"] for event in page if event["name"] not in seen]
+        to = page[-1]["t"]
+
+    assert seen == [f"e{i}" for i in range(50)]
+    assert site.get("events", app="shop", from_=NOW - 86_400, to=NOW - 1)["events"][0]["name"] == "e1"
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "", "1.5", "²", "9" * 5000])
 def test_a_limit_that_is_none_is_named(site, limit):
     """With what it may be."""

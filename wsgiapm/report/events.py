@@ -21,10 +21,10 @@ _IN_FLIGHT = "wsgiapm.in_flight"
 def list_events(question: Question) -> dict[str, Any]:
     """Return the events of the window."""
     limit, window = _limit(question), question.window()
+    # As it was asked for and not in whole slots, so that the next page can begin where this one ends.
+    start, end = int(window.start), int(window.stop) + 1
     events = [
-        event
-        for app in question.apps()
-        for event in question.reader.events(app.id, start=window.first, end=window.end, limit=limit)
+        event for app in question.apps() for event in question.reader.events(app.id, start=start, end=end, limit=limit)
     ]
     events.sort(key=lambda event: (-event.time_ns, event.id))
     return {"events": [_show(event) for event in events[:limit]]}
