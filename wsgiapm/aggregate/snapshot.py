@@ -4,7 +4,7 @@
 It is what every exporter is given. Nothing in it refers to files, workers' memory or the network.
 """
 
-from __future__ import annotations
+# Without annotations as text: typing would compile each of them when the classes are made.
 
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
@@ -44,7 +44,7 @@ class HistogramPoint:
     @classmethod
     def from_counts(
         cls, attributes: Attributes, total: float, uppers: tuple[int, ...], counts: tuple[int, ...]
-    ) -> HistogramPoint:
+    ) -> "HistogramPoint":
         """Return the histogram with these cells; `total` is in the unit of the family."""
         point = cls(attributes, sum(counts), total, ())
         point.uppers = uppers
@@ -92,7 +92,7 @@ class Family(NamedTuple):
     bounds: tuple[float, ...] = ()
 
     @classmethod
-    def sums(cls, name: str, unit: str, description: str, values: Iterable[tuple[Attributes, int | float]]) -> Family:
+    def sums(cls, name: str, unit: str, description: str, values: Iterable[tuple[Attributes, int | float]]) -> "Family":
         """Return a family of sums; those that are 0 are left out."""
         points = tuple([NumberPoint(attributes, value) for attributes, value in values if value])
         return cls(name, unit, description, "sum", points)
