@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -173,3 +174,57 @@ def header_word(path: str, number: int, word: int) -> int:
     with open(f"{path}/{layout.segment_name(number)}", "rb") as file:
         file.seek(word * layout.WORD)
         return int.from_bytes(file.read(layout.WORD), "little")
+
+
+class LimitedCells:
+    """The words of a segment; the store with this number is not made, something else happens instead."""
+
+    def __init__(self, cells: Any, stores: int, happens: Callable[[], object]) -> None:
+        self.cells = cells
+        self.left = stores
+        self._happens = happens
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.cells[place]
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __setitem__(self, place: Any, value: Any) -> None:
+        if self.left == 0:
+            self._happens()
+        self.left -= 1
+        self.cells[place] = value
+
+
+class LimitedOwner:
+    """A settler with such cells."""
+
+    def __init__(self, instance: Instance, stores: int, happens: Callable[[], object]) -> None:
+        self.cells = LimitedCells(instance.cells, stores, happens)
+        self.aborted_position = instance.aborted_position
+        self.ended_position = instance.ended_position
+
+
+@contextlib.contextmanager
+def index_held(path: str) -> Iterator[None]:
+    """Another process holds the index, stopped by SIGSTOP; in the end it is killed."""
+    reading, writing = os.pipe()
+
+    def hold() -> None:
+        instance = join_patiently(path)
+        assert instance.directory is not None
+        assert instance.directory.try_lock(layout.INDEX_LOCK)
+        os.write(writing, b"x")
+        time.sleep(600)
+
+    holder = fork(hold)
+    try:
+        os.read(reading, 1)
+        os.kill(holder, signal.SIGSTOP)
+        yield
+    finally:
+        os.kill(holder, signal.SIGKILL)
+        wait(holder)
+        os.close(reading)
+        os.close(writing)

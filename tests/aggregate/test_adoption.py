@@ -16,6 +16,8 @@ from tests.aggregate.counting import (
     APDEX_T,
     MILLISECOND,
     SHOP,
+    LimitedCells,
+    LimitedOwner,
     aborted,
     by_route,
     by_status,
@@ -48,33 +50,9 @@ class StoppedError(Exception):
     """This process 'dies' here."""
 
 
-class StoppingCells:
-    """The words of a segment, with an end after so many stores."""
-
-    def __init__(self, cells, stores):
-        self.cells = cells
-        self.left = stores
-
-    def __getitem__(self, place):
-        return self.cells[place]
-
-    def __len__(self):
-        return len(self.cells)
-
-    def __setitem__(self, place, value):
-        if self.left == 0:
-            raise StoppedError
-        self.left -= 1
-        self.cells[place] = value
-
-
-class StoppingOwner:
-    """A settler that dies after so many stores."""
-
-    def __init__(self, instance, stores):
-        self.cells = StoppingCells(instance.cells, stores)
-        self.aborted_position = instance.aborted_position
-        self.ended_position = instance.ended_position
+def stop():
+    """Die, as far as a test can."""
+    raise StoppedError
 
 
 def abandon(shared, *, waiting=0, rowless=0, counting=0, timed_out=False):
@@ -214,7 +192,7 @@ def test_a_settler_may_die_after_any_store(shared, left):
             file.write(words)
         stopped = False
         try:
-            assert Settlement(instance.index, StoppingOwner(instance, stores)).settle()
+            assert Settlement(instance.index, LimitedOwner(instance, stores, stop)).settle()
         except StoppedError:
             stopped = True
             assert totals_of_the_dead(instance, shared) == before
@@ -456,7 +434,7 @@ def serve_until_stopped(shared, stores):
         told[1] += 1
 
     record(recorder, "/known")
-    segment.cells = recorder.cells = StoppingCells(real, stores)
+    segment.cells = recorder.cells = LimitedCells(real, stores, stop)
     stopped = True
     try:
         first, second, third = begin("/known"), begin("/new"), begin("/third")

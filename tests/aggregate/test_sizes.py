@@ -13,7 +13,6 @@ import signal
 import tempfile
 import tracemalloc
 from collections.abc import Iterator
-from functools import partial
 from typing import NamedTuple
 
 import pytest
@@ -26,21 +25,18 @@ from tests.aggregate.counting import (
     dropped,
     finish,
     finished,
-    fork,
     in_flight,
     join_patiently,
     record,
     recorder_at,
     run,
     started,
-    wait,
 )
 from wsgiapm.aggregate import layout, schema
 from wsgiapm.aggregate.budget import BLACK_BOX, DEFAULT_BUDGET
 from wsgiapm.aggregate.histogram import BLOCKS
 from wsgiapm.aggregate.journal import CAPACITY
 from wsgiapm.aggregate.merge import merge
-from wsgiapm.profile.black_box import BlackBox
 from wsgiapm.recorder import Recorder
 
 MIB = 2**20
@@ -308,32 +304,6 @@ def test_an_attacker_makes_nothing_grow(shared):
     assert len(recorder.instance.index.names) <= 2 * 500
     assert len(recorder.instance.index.series) <= 500 + 200
     recorder.instance.close()
-
-
-def test_recycled_processes_leave_nothing_behind(shared):
-    """After 2,000 that joined, counted once and ended, two at a time, there are the same files and bytes as after 20."""
-
-    def live_once():
-        recorder = recorder_at(shared)
-        assert recorder.instance.directory is not None
-        BlackBox().install(recorder.instance.directory, recorder.instance.segment.number)
-        record(recorder, "/job")
-
-    def live(times):
-        assert [run(live_once) for _ in range(times)] == [0] * times
-
-    first = recorder_at(shared)
-    run(live_once)
-    first.instance.close()
-    sizes = []
-    for times in (10, 990):
-        pids = [fork(partial(live, times)) for _ in range(2)]
-        assert [wait(pid) for pid in pids] == [0, 0]
-        sizes.append({name: os.stat(f"{shared}/{name}").st_size for name in os.listdir(shared)})
-
-    assert sizes[0] == sizes[1]
-    assert sorted(sizes[1]) == ["black-box-0", "black-box-1", "index", "locks", "segment-0", "segment-1"]
-    assert finished(shared) == 2_001
 
 
 def write() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.aggregate.counting import (
     SHOP,
+    LimitedOwner,
     aborted,
     begin_patiently,
     by_route,
@@ -82,35 +83,6 @@ def test_workers_killed_while_the_index_grows(shared):
     ledger.check(shared, kills)
 
 
-class KillingCells:
-    """The words of a segment; the process kills itself before the store with this number."""
-
-    def __init__(self, cells, stores):
-        self.cells = cells
-        self.left = stores
-
-    def __getitem__(self, place):
-        return self.cells[place]
-
-    def __len__(self):
-        return len(self.cells)
-
-    def __setitem__(self, place, value):
-        if self.left == 0:
-            die()
-        self.left -= 1
-        self.cells[place] = value
-
-
-class KillingOwner:
-    """A settler with such cells."""
-
-    def __init__(self, instance, stores):
-        self.cells = KillingCells(instance.cells, stores)
-        self.aborted_position = instance.aborted_position
-        self.ended_position = instance.ended_position
-
-
 @pytest.mark.parametrize("leave", [0, 1, 3])
 def test_adopters_killed_at_every_store(shared, leave):
     """One adopter after the other dies, each one store later than the one before, over what the last one left."""
@@ -130,7 +102,7 @@ def test_adopters_killed_at_every_store(shared, leave):
         instance = join(shared, SHOP)
         assert instance.segment.number == 1
         instance.use_table(0)
-        assert Settlement(instance.index, KillingOwner(instance, stores)).settle()
+        assert Settlement(instance.index, LimitedOwner(instance, stores, die)).settle()
 
     deaths = 0
     for stores in count():

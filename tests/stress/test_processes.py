@@ -24,6 +24,7 @@ from tests.aggregate.counting import (
     finished,
     fork,
     in_flight,
+    index_held,
     join_patiently,
     record,
     recorder_at,
@@ -33,7 +34,6 @@ from tests.aggregate.counting import (
 )
 from tests.stress.ledger import SCALE, Ledger, request_anything, run_all, worker
 from wsgiapm import clock
-from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.aggregate.orphans import settle_orphans
 
@@ -68,25 +68,6 @@ def test_64_processes_discover_the_same_series_at_once(shared):
     keys = [(series.metric, series.attributes) for series in instance.index.series]
     assert len(set(keys)) == len(keys)
     instance.close()
-
-
-@pytest.mark.timeout(60 + 120 * SCALE)
-def test_recycled_workers(shared):
-    """However many workers come and go, there are as many files as lived at once, and every request is there."""
-    workers = 150 * SCALE
-    ledger = Ledger(workers)
-    living = []
-    for number in range(workers):
-        living.append(fork(partial(worker, shared, ledger.open(), number, 7)))
-        if len(living) == 4:
-            assert wait(living.pop(0)) == 0
-    for pid in living:
-        assert wait(pid) == 0
-    names = [name for name in os.listdir(shared) if name.startswith("segment-")]
-
-    ledger.check(shared, 0)
-    assert finished(shared) == workers * 7
-    assert len(names) <= 4
 
 
 @pytest.mark.timeout(60 + 60 * SCALE)
@@ -225,84 +206,43 @@ def test_a_daemoniser(shared, tmp_path):
 
 def test_a_stopped_writer_of_the_index_stops_nobody(shared):
     """SIGSTOP while it holds the index: others serve on, what they finish is kept, and counted when it goes on."""
-    reading, writing = os.pipe()
-
-    def hold():
-        instance = join_patiently(shared)
-        assert instance.directory is not None
-        assert instance.directory.try_lock(layout.INDEX_LOCK)
-        os.write(writing, b"x")
-        time.sleep(60)
-
-    holder = fork(hold)
-    os.read(reading, 1)
-    os.kill(holder, signal.SIGSTOP)
-    recorder = recorder_at_while_stopped(shared, holder)
     ledger = Ledger(2)
     account = ledger.open()
-    slowest = 0.0
-    for number in range(3000):
-        begun = time.perf_counter()
-        account.record(recorder, f"/{number % 200:x}z", 1 << (number % 40), 200)
-        slowest = max(slowest, time.perf_counter() - begun)
-    assert in_flight(merge(shared)) == 0
-    os.kill(holder, signal.SIGKILL)
-    wait(holder)
+    with index_held(shared):
+        # Everything that a process needs in order to begin has been entered by the holder before.
+        recorder = recorder_at(shared)
+        assert recorder.instance.index.add_name("/new") is None
+        for number in range(3000):
+            account.record(recorder, f"/{number % 200:x}z", 1 << (number % 40), 200)
+        assert in_flight(merge(shared)) == 0
     while recorder._waiting:
         recorder.work_off()
-    os.close(reading)
-    os.close(writing)
 
     ledger.check(shared, 0)
     assert by_route(merge(shared))["(other)"] == dropped(merge(shared)).get("busy", 0)
     recorder.instance.close()
 
 
-def recorder_at_while_stopped(shared, holder):
-    """A recorder of a process that began before the holder was stopped."""
-    os.kill(holder, signal.SIGCONT)
-    os.kill(holder, signal.SIGSTOP)
-    # Everything that a process needs in order to begin has been entered by the holder before.
-    recorder = recorder_at(shared)
-    assert recorder.instance.index.add_name("/new") is None
-    return recorder
-
-
 @pytest.mark.timeout(60 + 30 * SCALE)
 def test_killed_while_the_index_is_held(shared):
     """What a worker finished while it could not enter new series survives it: it stands in the rows."""
-    reading, writing = os.pipe()
-
-    def hold():
-        instance = join_patiently(shared)
-        assert instance.directory is not None
-        assert instance.directory.try_lock(layout.INDEX_LOCK)
-        os.write(writing, b"x")
-        time.sleep(60)
-
     ledger = Ledger(5 * SCALE)
+
+    def serve(account, number):
+        recorder = recorder_at(shared)
+        for request in range(500):
+            account.record(recorder, f"/{number}x{request:x}z", 1 << (request % 40), 200 + request % 100)
+        account.record(recorder, "/running", 0, 0, hold=True)
+        die()
+
     for number in range(5 * SCALE):
-        holder = fork(hold)
-        os.read(reading, 1)
-        os.kill(holder, signal.SIGSTOP)
-
-        def serve(account, number=number):
-            recorder = recorder_at(shared)
-            for request in range(500):
-                account.record(recorder, f"/{number}x{request:x}z", 1 << (request % 40), 200 + request % 100)
-            account.record(recorder, "/running", 0, 0, hold=True)
-            die()
-
-        assert run(partial(serve, ledger.open())) == -signal.SIGKILL
-        ledger.check(shared, 0)
-        os.kill(holder, signal.SIGKILL)
-        wait(holder)
+        with index_held(shared):
+            assert run(partial(serve, ledger.open(), number)) == -signal.SIGKILL
+            ledger.check(shared, 0)
         leader = join_patiently(shared)
         settle_orphans(leader)
         ledger.check(shared, 0)
         leader.close()
-    os.close(reading)
-    os.close(writing)
 
     assert aborted(merge(shared)).total() == 5 * SCALE
 
