@@ -128,7 +128,11 @@ def troubles(running):
 def interrupt(running):
     """End a server as Ctrl-C in its terminal does: the whole process group gets the signal."""
     os.killpg(running.pid, signal.SIGINT)
-    status = running.popen.wait(30)
+    try:
+        status = running.popen.wait(10)
+    except subprocess.TimeoutExpired:  # cheroot waits for a thread that waits for work, also without us, now and then
+        os.killpg(running.pid, signal.SIGINT)
+        status = running.popen.wait(30)
     assert status in (0, 1, -signal.SIGINT, 128 + signal.SIGINT)
 
 
@@ -250,8 +254,10 @@ def test_a_process_for_each_request_counts_exactly(start, counts, stub):
     for answered in (40, 80):
         running, client = start(setup)
         assert client.get_many("/json", 40, at_once=4) == {200: 40}
-        running.stop(signal.SIGKILL)
-        assert counts.requests == {("/json", 200): answered}
+        os.killpg(running.pid, signal.SIGKILL)  # with the children, which hold its socket
+        running.popen.wait()
+        # A process that ends at once may not get to write a new route's name, while others write theirs.
+        assert counts.requests["/json", 200] + counts.requests["(unknown)", 200] == counts.total == answered
     assert (counts.running, counts.aborted) == (0, {})
     assert len([name for name in os.listdir(counts.path) if name.startswith("segment")]) <= 8
     argv = [sys.executable, "-m", "wsgiapm", "harvest", "--once", "--shared-dir", counts.path]
