@@ -24,6 +24,7 @@ from wsgiapm.farewell import say_farewell
 from wsgiapm.harvest import Harvester, know_nothing
 from wsgiapm.instruments import install
 from wsgiapm.joining import join_or_count_alone
+from wsgiapm.locked_recorder import check_interpreter, make_recorder
 from wsgiapm.middleware import Middleware, WSGIApp
 from wsgiapm.process_exit import call_at_exit
 from wsgiapm.profile.black_box import BlackBox
@@ -72,9 +73,10 @@ class Agent:
             install(settings.disabled_instruments, partial(self.failed, layout.INSTRUMENT_ERRORS))
         except Exception:  # a gate
             self.failed(layout.INSTRUMENT_ERRORS)
+        check_interpreter()
         instance = join_or_count_alone(settings, _process.find_status)
         self._self_report.open(instance, hooked=_process.hooked)
-        recorder = Recorder(instance, max_series=settings.max_series, error_status=settings.error_status)
+        recorder = make_recorder(instance, max_series=settings.max_series, error_status=settings.error_status)
         self._harvester = Harvester(instance, settings, recorder, _process.find_status)
         self.recorder = recorder
         self._install_black_box(instance)
@@ -88,6 +90,8 @@ class Agent:
                 self._self_report.write()
                 if _process.speaks():
                     log.warning("no harvest thread could be started (%s); run: wsgiapm harvest", error)
+        if not self._harvester.started:
+            recorder.look_after(self._harvester.look_after)
 
     def _install_black_box(self, instance: Instance) -> None:
         if instance.directory is not None:

@@ -50,6 +50,16 @@ def finish(source: Source, recorder: Recorder, transaction: RequestTransaction) 
             transaction.renamed = None  # its row is free: a name given now must not be written there
     except Exception:  # a gate
         source.failed()
+        _rescue(source, recorder, transaction)
+
+
+def _rescue(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:
+    """See that a request which the recorder could not take is counted all the same, and keeps no row."""
+    try:
+        if not transaction.ignored:
+            recorder.rescue(transaction, monotonic_ns())
+    except Exception:  # a gate
+        source.failed()
 
 
 def finish_stream(source: Source, recorder: Recorder, transaction: RequestTransaction, kind: str) -> None:
@@ -67,6 +77,7 @@ def finish_stream(source: Source, recorder: Recorder, transaction: RequestTransa
             transaction.renamed = None
     except Exception:  # a gate
         source.failed()
+        _rescue(source, recorder, transaction)
 
 
 def finish_cut_off(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:

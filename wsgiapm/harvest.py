@@ -16,17 +16,17 @@ from typing import Protocol
 from wsgiapm import clock, log, native
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.instance import Instance
-from wsgiapm.aggregate.mailbox import note_delivered, read_mail
-from wsgiapm.aggregate.merge import stream_snapshot
+from wsgiapm.aggregate.merge import note_uploaded, stream_snapshot
 from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.restoration import Keeper
+from wsgiapm.aggregate.turn import Turn
 from wsgiapm.config import Settings, ingest_token, shared_directory
 from wsgiapm.coroner import Coroner, FindStatus
 from wsgiapm.errors import SharedDirectoryError
-from wsgiapm.exporters.events import encode_events
+from wsgiapm.event_delivery import deliver_events
 from wsgiapm.exporters.otlp import encode_metrics
-from wsgiapm.otlp import LOGS_PATH, METRICS_PATH
+from wsgiapm.otlp import METRICS_PATH
 from wsgiapm.pace import GivingWay
 from wsgiapm.uploader import Outcome, Uploader
 
@@ -127,6 +127,8 @@ class Harvester:
         self._uploaded_empty = False
         self._told_delivery = False
         self._patience = 0
+        self._next_look = 0
+        self._turn = Turn()
         self._keeper = Keeper(instance, settings.harvest_interval)
         self.restored: Callable[[], None] = lambda: None
         self.describe: Callable[[], None] = lambda: None
@@ -175,6 +177,21 @@ class Harvester:
         self._try(self._stay, "restoring the shared directory")
         self._try(self.refresh, "writing the gauges")
         self._try(self._lead, "merging and uploading")
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a thread."""
+        return self._started
+
+    def look_after(self) -> None:
+        """Do what every process has to do in a round, on whatever thread this is, if a round is due."""
+        now = clock.monotonic_ns()
+        with self._turn.taken() as ours:
+            if not ours or now < self._next_look:
+                return
+            self._next_look = now + int(self._settings.harvest_interval * 1e9)
+            self._try(self._stay, "restoring the shared directory")
+            self._try(self.refresh, "writing the gauges")
 
     def _try(self, step: Callable[[], None], what: str) -> None:
         if not guard(step, what) and self._recorder is not None:
@@ -240,17 +257,6 @@ class Harvester:
             if delivered:
                 cells[layout.LAST_DELIVERY] = clock.monotonic_ns()
 
-    def _upload_events(self, uploader: Uploader) -> None:
-        directory, header = self._instance.directory, self._instance.header
-        if directory is None:
-            return
-        mail = read_mail(directory, header.epoch)
-        if mail.events:
-            outcome = uploader.send(LOGS_PATH, encode_events(self._resource.attributes(header), mail.events))
-            if outcome.kind == "retry":  # refused for good is refused for ever
-                return
-        note_delivered(directory, mail)
-
     def takes_turn(self) -> bool:
         """Tell whether we may upload now, until `upload` ends: two at once could send the older sums last."""
         directory = self._instance.directory
@@ -273,6 +279,7 @@ class Harvester:
             return False
         pace = GivingWay()
         snapshot = stream_snapshot(self._instance, self._resource, pace)
+        note_uploaded(self._instance.index, snapshot.time_unix_nano)
         self._saw_requests = self._saw_requests or snapshot.has_requests
         if self._uploaded_empty and not self._saw_requests:
             return True
@@ -281,7 +288,7 @@ class Harvester:
         self._note_outcome(outcome, delivered=delivered)
         self._uploaded_empty = delivered
         if delivered:
-            self._upload_events(self._uploader)
+            deliver_events(self._instance, self._resource, self._uploader)
         if delivered and not self._told_delivery:
             log.info("harvest: counters of %s go to %s", self._settings.app_name, self._settings.endpoint)
             self._told_delivery = True

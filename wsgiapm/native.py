@@ -10,6 +10,7 @@ import _thread
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 
@@ -35,6 +36,23 @@ def forbid_threads(reason: str) -> None:
     """Say why no thread is to be started here; an empty `reason` allows them again."""
     global _forbidden  # noqa: PLW0603
     _forbidden = reason
+
+
+def allocate_reentrant_lock() -> AbstractContextManager[bool]:
+    """Return a lock that no event loop knows of, which its holder can take once more."""
+    lock: AbstractContextManager[bool] = _original("_thread", "RLock", _thread.RLock)()
+    return lock
+
+
+def has_global_lock() -> bool:
+    """Tell whether only one thread of this interpreter runs at a time, so that `cells[i] += 1` is one step."""
+    is_enabled: Callable[[], bool] | None = getattr(sys, "_is_gil_enabled", None)
+    return is_enabled is None or is_enabled()
+
+
+def has_whole_words() -> bool:
+    """Tell whether the words of shared memory are little-endian here and stored by one instruction."""
+    return sys.byteorder == "little" and sys.maxsize > 1 << 32
 
 
 def start_thread(function: Callable[[], None]) -> None:

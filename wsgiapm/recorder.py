@@ -8,17 +8,18 @@ takes the slow way through the shared index.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from wsgiapm import route
 from wsgiapm.aggregate import schema
 from wsgiapm.aggregate.catalogue import EXAMPLES_AT_MOST, Series
 from wsgiapm.aggregate.durations import Durations
-from wsgiapm.aggregate.in_flight import free_row, positions, tag
+from wsgiapm.aggregate.in_flight import free_row, tag
 from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.instance import Instance
-from wsgiapm.aggregate.layout import BEGUN, ENDED, ENDED_COUNTING, FAILED, ROWLESS, RUNNING
+from wsgiapm.aggregate.layout import BEGUN, COUNTING, ENDED, ENDED_COUNTING, FAILED, ROWLESS, RUNNING
 from wsgiapm.aggregate.snapshot import Attributes
+from wsgiapm.free_rows import FreeRows
 from wsgiapm.native import get_ident
 from wsgiapm.outcomes import Outcomes
 from wsgiapm.route_names import RouteNames
@@ -27,8 +28,6 @@ from wsgiapm.transaction import Transaction
 _LARGEST_BLOCK = 16
 # Series of `(other)` routes are still told apart by method and status, up to this many above the cap.
 _OTHER_SERIES = 200
-# Transactions that wait for the index keep their rows as long as at least so many are free for those that run.
-_ROWS_KEPT_FREE = 16
 
 # (name, status or None, method code and scheme, error type or None)
 Key = tuple[str, int | None, int, str | None]
@@ -63,7 +62,8 @@ class Recorder:
         self._waiting: list[tuple[Key, int, Sums, int]] = []
         self._queue = Durations(instance, schema.QUEUE_TIME, ())
         self.outcomes = Outcomes(instance, max_series)
-        self._free = list(positions(instance.segment.rows))
+        self._rows = FreeRows(instance)
+        self._free, self._freed = self._rows.at_hand, self._rows.freed
         self.renamed = self._rename
         self._use_cells()
         instance.moved = self._use_cells
@@ -84,12 +84,12 @@ class Recorder:
         try:
             transaction.row = row = self._free.pop()
         except IndexError:
-            if not self._add_rows():
-                transaction.row = 0
+            transaction.row = row = self._rows.find()
+            cells = self.cells
+            if not row:
                 cells[ROWLESS] += 1
                 cells[BEGUN] += 1
                 return
-            transaction.row = row = self._free.pop()
         cells[BEGUN] += 1  # before its row: whoever settles never finds a row too many that was not begun
         cells[row + 1] = word
         cells[row + 2] = get_ident()
@@ -126,11 +126,28 @@ class Recorder:
         cells[position + cell] += 1
         if row:
             cells[row] = 0
-            self._free.append(row)
+            self._freed.append(row)
         else:
             cells[ROWLESS] -= 1
         if transaction.queue:
             self._queue.record(transaction.queue)
+
+    def look_after(self, step: Callable[[], None]) -> None:
+        """See `FreeRows`."""
+        self._rows.look_after(step)
+        self._freed = self._rows.freed
+
+    def rescue(self, transaction: Transaction, end: int) -> None:
+        """Count a transaction whose `finish` was broken off, under `(other)`, unless it has been counted; free its row."""
+        cells, row = self.cells, transaction.row
+        if row and (cells[row] != transaction.start or cells[row + 1] & 0xF not in (RUNNING, COUNTING)):
+            return
+        duration = max(end - transaction.start, 0)
+        try:
+            key = (schema.OTHER, transaction.status, transaction.method, transaction.error)
+            self._add(self._other(key), bisect_left(self._uppers, duration), (duration, 0, transaction.size))
+        finally:
+            self._free_row(transaction)
 
     def forget(self, transaction: Transaction) -> None:
         """End a transaction that is to be ignored."""
@@ -140,7 +157,7 @@ class Recorder:
     def _free_row(self, transaction: Transaction) -> None:
         if transaction.row:
             self.cells[transaction.row] = 0
-            self._free.append(transaction.row)
+            self._freed.append(transaction.row)
         else:
             self.cells[ROWLESS] -= 1
 
@@ -152,7 +169,7 @@ class Recorder:
         if self._count(key, cell, sums):
             self._free_row(transaction)
             self.work_off()
-        elif transaction.row and (len(self._free) >= _ROWS_KEPT_FREE or self._add_rows()):
+        elif transaction.row and self._rows.suffice():
             self._wait(key, cell, sums, transaction)
         else:
             # Without a row it would be lost with this process.
@@ -217,7 +234,7 @@ class Recorder:
                 waiting.append((key, cell, sums, row))
                 return
             free_row(self.cells, row)
-            self._free.append(row)
+            self._freed.append(row)
 
     def leave(self) -> None:
         """In the child of a fork: what is still running here is the parent's, and must not be counted twice."""
@@ -276,12 +293,6 @@ class Recorder:
             index = self.instance.index
             if len(index.examples) < EXAMPLES_AT_MOST:
                 index.add_example(reason, route.shorten(key[0]))
-
-    def _add_rows(self) -> bool:
-        """Make room for more requests in flight than a worker has as a rule; return whether there is some."""
-        added = self.instance.add_rows()
-        self._free.extend(added)
-        return bool(added)
 
     def _rename(self, transaction: Transaction) -> None:
         if transaction.row and transaction.given_name is not None:

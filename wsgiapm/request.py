@@ -17,6 +17,9 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None,
 
 _statuses: dict[str, int | None] = {}
 _STATUSES_AT_MOST = 500
+_LONGEST_STATUS = 100
+# A class may be made at run time and called anything; its name is kept in memory that all workers share.
+_LONGEST_ERROR = 200
 _DIGITS = 3
 _ENDED = "wsgiapm_transaction"
 # How servers end a request from outside. By name, where the library may not be there.
@@ -110,7 +113,7 @@ def parse_status(status: object) -> int | None:
     digits, rest = text[:_DIGITS], text[_DIGITS : _DIGITS + 1]
     looks_well = len(digits) == _DIGITS and digits.isascii() and digits.isdigit() and not rest.isdigit()
     code = int(digits) if looks_well and digits[0] != "0" else None
-    if len(_statuses) < _STATUSES_AT_MOST and type(status) is str:
+    if len(_statuses) < _STATUSES_AT_MOST and type(status) is str and len(status) <= _LONGEST_STATUS:
         _statuses[status] = code
     return code
 
@@ -131,4 +134,5 @@ def error_type(error: BaseException) -> str | None:
     kind = type(error)
     if isinstance(error, _ENDINGS) or not _NAMED_ENDINGS.isdisjoint(base.__name__ for base in kind.__mro__):
         return None
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return name if len(name) <= _LONGEST_ERROR else name[: _LONGEST_ERROR - 1] + "…"

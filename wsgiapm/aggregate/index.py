@@ -46,6 +46,12 @@ class Log(Protocol):
     def close(self) -> None:
         """Let go of the records; there is nothing to come."""
 
+    def word(self, offset: int) -> int:
+        """Return a word of the header."""
+
+    def set_word(self, offset: int, value: int) -> None:
+        """Set a word of the header; raises OSError."""
+
     def whole(self) -> bytes:
         """Return the file, header and all."""
 
@@ -82,6 +88,14 @@ class Index(Catalogue):
     def in_place(self) -> bool:
         """Tell whether others find this index where they look for it."""
         return self._log.in_place()
+
+    def word(self, offset: int) -> int:
+        """Return a word of the header, which all processes share; raises OSError."""
+        return self._log.word(offset)
+
+    def set_word(self, offset: int, value: int) -> None:
+        """Set a word of the header; raises OSError."""
+        self._log.set_word(offset, value)
 
     def whole(self) -> bytes:
         """Return the file it is kept in."""
@@ -233,6 +247,7 @@ class MemoryLog:
     def __init__(self) -> None:
         """Begin empty."""
         self._records = b""
+        self._words: dict[int, int] = {}
 
     def lock(self) -> bool:
         """Nobody else writes."""
@@ -255,6 +270,14 @@ class MemoryLog:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def word(self, offset: int) -> int:
+        """Return what has been set."""
+        return self._words.get(offset, 0)
+
+    def set_word(self, offset: int, value: int) -> None:
+        """Keep it."""
+        self._words[offset] = value
 
     def whole(self) -> bytes:
         """Return the records: there is no header."""

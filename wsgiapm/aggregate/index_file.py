@@ -94,6 +94,15 @@ class IndexFile:
         self._file.write(records, layout.PAGE + offset)
         self._file.write(layout.U64.pack(offset + len(records)), layout.COMMITTED_OFFSET)
 
+    def word(self, offset: int) -> int:
+        """See `Log`."""
+        data = self._file.read(layout.WORD, offset)
+        return int.from_bytes(data, "little")
+
+    def set_word(self, offset: int, value: int) -> None:
+        """See `Log`."""
+        self._file.write(layout.U64.pack(value), offset)
+
     def whole(self) -> bytes:
         """See `Log`."""
         return self._file.read(self._file.size, 0)
@@ -169,7 +178,7 @@ def _write_new(directory: SharedDirectory, identity: Identity, limit: int) -> No
     text = json.dumps(identity._asdict()).encode()
     page = bytearray(layout.PAGE)
     start = layout.IDENTITY_OFFSET
-    if start + len(text) > layout.PAGE:
+    if start + len(text) > layout.UPLOADED_OFFSET:
         msg = f"app_name, environment and instance_name are too long: {len(text)} bytes in all; shorten them"
         raise SharedDirectoryError(msg)
     page[start : start + len(text)] = text

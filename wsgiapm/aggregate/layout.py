@@ -41,7 +41,10 @@ Page 0 (4096 bytes)::
     48   4   CRC-32 of bytes 24 to 47 and of the identity
     52   4   CRC-32 of the next 8 bytes
     56   8   the budget: bytes all files may take together, for who has no other; 0 or a wrong CRC-32: not said
-    64   n   identity: JSON object with "app", "environment", "instance"
+    64   n   identity: JSON object with "app", "environment", "instance"; at most 4000 bytes
+    4064 8   word: wall time of the sums last uploaded        4072 8  word: monotonic time of the same
+    4080 8   word: how many requests under (other) the last event of that told of
+    4088 8   word: wall time of that event
 
 Records follow without gaps; behind the last one the file may go on with zeros.
 A writer holds lock 0, writes the record behind the complete ones and then raises the word
@@ -176,6 +179,7 @@ CREATED_OFFSET: Final = 24
 LIMIT_OFFSET: Final = 52
 LIMIT: Final = struct.Struct("<IQ")
 IDENTITY_OFFSET: Final = 64
+UPLOADED_OFFSET, UPLOADED_AT_OFFSET, TOLD_OFFSET, TOLD_AT_OFFSET = 4064, 4072, 4080, 4088
 INDEX_NAME: Final = "index"
 INDEX_STEP: Final = 16384
 RECORD: Final = struct.Struct("<II")
@@ -242,7 +246,7 @@ JOURNAL_WORDS: Final = struct.Struct("<QQ")
 WRITTEN_OFFSET, CONSUMED_OFFSET = 64, 72
 EVENT_REST: Final = struct.Struct("<QII")
 EVENT: Final = struct.Struct("<IIQII")
-PADDING_EVENT, WORKER_DIED_EVENT = 0, 1
+PADDING_EVENT, WORKER_DIED_EVENT, SERIES_LIMIT_EVENT = 0, 1, 2
 
 
 def segment_name(number: int) -> str:

@@ -30,6 +30,7 @@ from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.pace import Pace, at_once
 
 _ALL_BITS = (1 << layout.CHUNK_BYTES * 8) - 1
+_DAY = 86_400_000_000_000
 _LANES = 2**64 - 1
 # Widths in bits at which the lanes of a chunk are folded onto each other, down to 32 of them.
 _FOLDS = [
@@ -204,7 +205,29 @@ def take_snapshot(instance: Instance, resource: Resource) -> Snapshot:
     """Return the merged truth as the process with this instance sees it."""
     totals, header = _totals(instance, at_once), instance.header
     families = project(instance.index, totals.cells, totals.workers)
-    return Snapshot(resource.attributes(header), header.created, clock.time_ns(), families)
+    return Snapshot(resource.attributes(header), header.created, _find_time(instance.index, header.created), families)
+
+
+def _find_time(index: Index, created: int) -> int:
+    """Return the time of sums read now: the wall clock's, but never before that of sums uploaded already.
+
+    A receiver ignores points that are older than what it has. Where the wall clock was set back, the time goes on from
+    the last one by the monotonic clock; not where it had been so wrong that nobody would take it.
+    """
+    wall = clock.time_ns()
+    now = max(wall, created + 1)
+    try:
+        last, then = index.word(layout.UPLOADED_OFFSET), index.word(layout.UPLOADED_AT_OFFSET)
+    except OSError:
+        return now
+    ahead = last + max(clock.monotonic_ns() - then, 1)
+    return ahead if last and now < ahead <= wall + _DAY else now
+
+
+def note_uploaded(index: Index, time: int) -> None:
+    """Remember the time (Unix nanoseconds) of sums that are uploaded, for whoever leads next; raises OSError."""
+    index.set_word(layout.UPLOADED_AT_OFFSET, clock.monotonic_ns())
+    index.set_word(layout.UPLOADED_OFFSET, time)
 
 
 def stream_snapshot(instance: Instance, resource: Resource, pace: Pace) -> SnapshotStream:
@@ -212,7 +235,9 @@ def stream_snapshot(instance: Instance, resource: Resource, pace: Pace) -> Snaps
     totals, header = _totals(instance, pace), instance.header
     has_requests = any(worker.finished or worker.ended for worker in totals.workers)
     families = stream(instance.index, totals.cells, totals.workers, pace)
-    return SnapshotStream(resource.attributes(header), header.created, clock.time_ns(), families, has_requests)
+    return SnapshotStream(
+        resource.attributes(header), header.created, _find_time(instance.index, header.created), families, has_requests
+    )
 
 
 def merge(path: str, resource: Resource | None = None) -> Snapshot:

@@ -55,19 +55,15 @@ def restore(instance: Instance) -> bool:
         return True
     if _is_there(old) and instance.segment.in_place():
         return _move_index(instance, old)
-    directory = create_directory(old.path)
-    try:
-        moved = _move_index(instance, directory)
-        if moved:
-            _set_stranger_aside(instance, old)
-            budget = _budget_of(instance, directory)
-            segment = _new_segment(instance, directory, budget)
-    except BaseException:
-        directory.close()
-        raise
-    if not moved:
-        directory.close()
-        return False
+    with ExitStack() as undo:
+        directory = create_directory(old.path)
+        undo.callback(directory.close)
+        if not _move_index(instance, directory):
+            return False
+        _set_stranger_aside(instance, old)
+        budget = _budget_of(instance, directory)
+        segment = _new_segment(instance, directory, budget)
+        undo.pop_all()
     _move_cells(instance, segment)
     instance.move_to(directory, segment, budget)
     return True
@@ -78,27 +74,30 @@ def _move_index(instance: Instance, directory: SharedDirectory) -> bool:
     file = _restore_index(instance, directory)
     if file is None:
         return False
-    if file.header.epoch != instance.header.epoch:
-        file.close()
-        msg = f"{directory.path} was removed and founded anew while this process was counting; restart the app"
-        raise SharedDirectoryError(msg)
-    try:
+    with ExitStack() as undo:
+        undo.callback(file.close)
+        if file.header.epoch != instance.header.epoch:
+            msg = f"{directory.path} was removed and founded anew while this process was counting; restart the app"
+            raise SharedDirectoryError(msg)
         file.budget = _budget_of(instance, directory)
-        moved = instance.index.move_to(file, file.budget.allows)
-    except ValueError as error:
-        file.close()
-        msg = f"{directory.path}/index was exchanged for another one; stop the app, remove the directory {directory.path} and start again"
-        raise SharedDirectoryError(msg) from error
-    except BaseException:
-        file.close()
-        raise
-    if not moved:
-        file.close()
+        try:
+            moved = instance.index.move_to(file, file.budget.allows)
+        except ValueError as error:
+            path = directory.path
+            msg = (
+                f"{path}/index was exchanged for another one; stop the app, remove the directory {path} and start again"
+            )
+            raise SharedDirectoryError(msg) from error
+        if moved:
+            undo.pop_all()
     return moved
 
 
 def _budget_of(instance: Instance, directory: SharedDirectory) -> Budget:
-    return Budget(directory, DEFAULT_BUDGET if instance.budget is None else instance.budget.limit)
+    budget = instance.budget
+    if budget is not None and directory is instance.directory:
+        return budget
+    return Budget(directory, DEFAULT_BUDGET if budget is None else budget.limit)
 
 
 def _set_stranger_aside(instance: Instance, directory: SharedDirectory) -> None:

@@ -7,6 +7,7 @@ A kind turns what somebody wrote into a value, and a value into text that may be
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import Any
 
 _QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]*)", re.ASCII)
@@ -18,20 +19,20 @@ _LONGEST = 366 * 86400.0
 _LARGEST = 2**50
 
 
-class Kind:
+class Kind(ABC):
     """One kind of value."""
 
     name = "value"
     takes_empty = False  # an empty text is a value of its own, not the absence of one
     may_be_secret = False  # the repr of the settings leaves it out
 
+    @abstractmethod
     def parse(self, given: object) -> Any:
         """Turn text, or a Python value given as a keyword, into the setting's value.
 
         Raises:
             ValueError: says what the value must be.
         """
-        raise NotImplementedError
 
     def show(self, value: Any) -> str:
         """The text of a value, as it can be written in a file; a secret is not in it."""

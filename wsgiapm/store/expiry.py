@@ -72,10 +72,9 @@ class _Pieces:
             try:
                 deleted = work()
                 self._connection.execute("COMMIT")
-            except BaseException:
+            finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                raise
             return deleted
 
 

@@ -16,6 +16,7 @@ Reads always aggregate, so rows may be added by anybody in any order.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from wsgiapm.store.model import STEPS
@@ -90,7 +91,8 @@ _MIGRATIONS: tuple[tuple[_Step, ...], ...] = (
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the tables up to VERSION, in one transaction; does nothing when they are."""
     connection.execute("BEGIN IMMEDIATE")
-    try:
+    with ExitStack() as undo:
+        undo.callback(connection.execute, "ROLLBACK")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         for steps in _MIGRATIONS[version:]:
             for step in steps:
@@ -98,7 +100,5 @@ def migrate(connection: sqlite3.Connection) -> None:
         if version < VERSION:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
+        undo.pop_all()
     connection.execute("COMMIT")

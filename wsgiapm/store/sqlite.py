@@ -71,12 +71,10 @@ class SqliteStore:
                 yield SqliteWriter(self._writer)
                 self._writer.execute("COMMIT")
             except sqlite3.Error as failure:
-                self._roll_back()
                 msg = f"store {self._path} cannot be written to: {failure}"
                 raise StoreError(msg) from failure
-            except BaseException:
-                self._roll_back()
-                raise
+            finally:
+                self._roll_back()  # unless it is committed
 
     @contextmanager
     def reading(self) -> Iterator[SqlReader]:

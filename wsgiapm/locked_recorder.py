@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder for interpreters without a global lock, where `cells[i] += 1` of two threads may lose one.
+
+Its lock can be taken again by the thread that has it: a signal handler or a finaliser may record in the middle of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wsgiapm import log, native
+from wsgiapm.aggregate.instance import Instance
+from wsgiapm.errors import WsgiapmError
+from wsgiapm.recorder import Recorder
+from wsgiapm.transaction import Transaction
+
+
+class LockedRecorder(Recorder):
+    """Counts one transaction after the other."""
+
+    def __init__(self, instance: Instance, *, max_series: int, error_status: Iterable[tuple[int, int]]) -> None:
+        """See `Recorder`."""
+        self._lock = native.allocate_reentrant_lock()
+        super().__init__(instance, max_series=max_series, error_status=error_status)
+
+    def begin(self, transaction: Transaction, path: str) -> None:
+        """See `Recorder`."""
+        with self._lock:
+            super().begin(transaction, path)
+
+    def finish(self, transaction: Transaction, end: int) -> None:
+        """See `Recorder`."""
+        with self._lock:
+            super().finish(transaction, end)
+
+    def forget(self, transaction: Transaction) -> None:
+        """See `Recorder`."""
+        with self._lock:
+            super().forget(transaction)
+
+    def rescue(self, transaction: Transaction, end: int) -> None:
+        """See `Recorder`."""
+        with self._lock:
+            super().rescue(transaction, end)
+
+    def work_off(self) -> None:
+        """See `Recorder`."""
+        with self._lock:
+            super().work_off()
+
+    def leave(self) -> None:
+        """See `Recorder`; the thread that had the lock may not have come along into the child."""
+        self._lock = native.allocate_reentrant_lock()
+        super().leave()
+
+    def _rename(self, transaction: Transaction) -> None:
+        with self._lock:
+            super()._rename(transaction)
+
+
+def check_interpreter() -> None:
+    """Raise `WsgiapmError` where shared words cannot be counted in, and say so once where a lock is needed for it."""
+    if not native.has_whole_words():
+        msg = "this machine is not little-endian with 64 bits, which the shared files need; nothing is counted"
+        raise WsgiapmError(msg)
+    if not native.has_global_lock():
+        log.once(
+            "no global lock", "INFO", "this Python runs without a global lock: requests are counted under one of ours"
+        )
+
+
+def make_recorder(instance: Instance, *, max_series: int, error_status: Iterable[tuple[int, int]]) -> Recorder:
+    """Return the recorder that is exact on this interpreter; see `Recorder`."""
+    kind = Recorder if native.has_global_lock() else LockedRecorder
+    return kind(instance, max_series=max_series, error_status=error_status)
