@@ -96,6 +96,19 @@ def observe_left(shared):
         return needs_settling(memoryview(file.read(layout.CELLS_OFFSET)).cast("Q"))
 
 
+def test_two_never_upload_at_once(shared):
+    """Not even somebody who uploads once beside the leader: the older sums could arrive last, and be taken for a new start."""
+    first, second = recorder_at(shared), recorder_at(shared)
+    leader, other = harvester_of(first), harvester_of(second)
+
+    assert leader.takes_turn()
+    assert not other.takes_turn()
+    leader.upload()
+    assert other.takes_turn()
+    for recorder in (first, second):
+        recorder.instance.close()
+
+
 def test_one_of_several_leads(shared):
     """Also of several in one process; who stops leading lets the next one lead."""
     first, second = recorder_at(shared), recorder_at(shared)
