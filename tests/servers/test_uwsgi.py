@@ -346,19 +346,23 @@ def test_a_fork_that_no_hook_tells_of_is_noticed(uwsgi, counts):
 
 
 @pytest.mark.parametrize(
-    ("interpreters", "options"),
-    [("one for each", []), pytest.param("one for all", ["--single-interpreter"], marks=pytest.mark.long)],
+    ("options", "segments"),
+    [
+        pytest.param([], [60, 60], id="an interpreter for each"),
+        pytest.param(["--single-interpreter"], [120], id="one for all", marks=pytest.mark.long),
+    ],
 )
 @covers("uwsgi", "master, two apps mounted, `single-interpreter` on and off", "SIGTERM")
-def test_apps_in_one_process_count_together(interpreters, options, uwsgi, counts):
+def test_apps_in_one_process_count_together(options, segments, uwsgi, counts):
     """Each may have an interpreter of its own, with a copy of the agent: they share what they count, not their segment."""
     mounts = [f"--mount=/{name}=under_uwsgi:application" for name in ("one", "two")]
-    running, client = uwsgi(*MASTER, "--processes=2", "--manage-script-name", *mounts, *options, module=None)
+    running, client = uwsgi(*MASTER, "--threads=2", "--manage-script-name", *mounts, *options, module=None)
     for name in ("one", "two"):
         assert client.get_many(f"/{name}/json", 60, at_once=4) == {200: 60}
     leave_nothing_behind(running)
 
     assert counts.requests == {("/one/json", 200): 60, ("/two/json", 200): 60}
+    assert [point.value for point in counts.points("wsgiapm.worker.requests")] == segments
     assert (counts.running, counts.aborted) == (0, {})
 
 
