@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -246,9 +247,15 @@ def test_a_reloader_is_no_second_process(setup, start, counts, stub, tmp_path, w
     assert troubles(running) == []
 
 
+def is_open(port):
+    """Whether anybody accepts connections there."""
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
 @covers("werkzeug", "a process for each request", "SIGKILL")
 @pytest.mark.long
-def test_a_process_for_each_request_counts_exactly(start, counts, stub):
+def test_a_process_for_each_request_counts_exactly(start, counts, stub, wait_until):
     """No process lives long enough to harvest: the counters are uploaded by `wsgiapm harvest`."""
     setup = Setup("werkzeug", "a process for each request", serving("werkzeug_processes"))
     for answered in (40, 80):
@@ -256,6 +263,7 @@ def test_a_process_for_each_request_counts_exactly(start, counts, stub):
         assert client.get_many("/json", 40, at_once=4) == {200: 40}
         os.killpg(running.pid, signal.SIGKILL)  # with the children, which hold its socket
         running.popen.wait()
+        wait_until(lambda: not is_open(client.port), "the last child is gone")
         # A process that ends at once may not get to write a new route's name, while others write theirs.
         assert counts.requests["/json", 200] + counts.requests["(unknown)", 200] == counts.total == answered
     assert (counts.running, counts.aborted) == (0, {})
