@@ -190,7 +190,7 @@ def table(path: str = RESULTS) -> str:
     lines = [f"With Python {head['python']}:", "", "| server | set up as | exact after |", "|---|---|---|"]
     previous = ""
     for (server, configuration), words in rows.items():
-        name = re.sub(r" \d+\.\d+$", "", server)
+        name = re.sub(r" \d+(\.\d+)+$", "", server)
         shown = "" if server == previous else f"**{name}** {head['versions'][server]}"
         lines.append(f"| {shown} | {configuration} | {', '.join(words)} |")
         previous = server
