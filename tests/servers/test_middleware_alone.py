@@ -263,7 +263,7 @@ def test_a_process_for_each_request_counts_exactly(start, counts, stub, wait_unt
         assert client.get_many("/json", 40, at_once=4) == {200: 40}
         os.killpg(running.pid, signal.SIGKILL)  # with the children, which hold its socket
         running.popen.wait()
-        wait_until(lambda: not is_open(client.port), "the last child is gone")
+        wait_until(lambda: not is_open(client.port), "the last child is gone")  # noqa: B023
         # A process that ends at once may not get to write a new route's name, while others write theirs.
         assert counts.requests["/json", 200] + counts.requests["(unknown)", 200] == counts.total == answered
     assert (counts.running, counts.aborted) == (0, {})
