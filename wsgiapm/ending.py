@@ -15,8 +15,10 @@ from wsgiapm.aggregate.schema import NOT_FOUND
 from wsgiapm.clock import monotonic_ns
 from wsgiapm.disconnects import was_raised_by_server
 from wsgiapm.recorder import Recorder, method_and_scheme
-from wsgiapm.request import UPGRADE, Environ, RequestTransaction, error_type, note_ended_request, stream_kind
+from wsgiapm.request import UPGRADE, Environ, RequestTransaction, error_type, note_ended_request, raised_in, stream_kind
 
+# Where gunicorn ends a worker that took too long; its hook tells of that, but not everybody has installed it.
+_GIVEN_UP = ("gunicorn.workers.base", "handle_abort")
 HEAD = (method_and_scheme("HEAD", "http"), method_and_scheme("HEAD", "https"))
 
 
@@ -102,11 +104,12 @@ def fail(
     """End a transaction whose app raised `error`; `environ` is given when that was in the call."""
     if transaction.finished:
         return
-    if isinstance(error, SystemExit) and recorder.cells[TIMED_OUT]:
-        # The server ends this worker because of this request: it stays in flight, so that it is found there as aborted.
-        transaction.finished = True
-        return
     if isinstance(error, SystemExit):
+        if recorder.cells[TIMED_OUT] or raised_in(error) == _GIVEN_UP:
+            # The server ends this worker because of this request: it stays in flight, so that it is found there as aborted.
+            recorder.cells[TIMED_OUT] = 1
+            transaction.finished = True
+            return
         note_ended_request(error, transaction)
     kind = stream_kind(transaction)
     gone = transaction.gone or was_raised_by_server(error)

@@ -19,7 +19,7 @@ from wsgiapm.aggregate.schema import METHODS, SCHEMES, UNKNOWN
 from wsgiapm.coroner import publish
 from wsgiapm.last_words import Deceased, LastWords, OwnEnd
 from wsgiapm.profile.black_box import Frame, Testimony, Thread
-from wsgiapm.request import ended_request, error_type
+from wsgiapm.request import ended_request, error_type, raised_in
 from wsgiapm.transaction import Transaction
 
 _SERVER = "gunicorn."
@@ -57,10 +57,7 @@ def _is_worth_telling(error: SystemExit) -> bool:
 
 def _raised_by_server(error: BaseException) -> bool:
     # Its handlers of signals do so, wherever the app happens to be.
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    return place is not None and str(place.tb_frame.f_globals.get("__name__", "")).startswith(_SERVER)
+    return raised_in(error)[0].startswith(_SERVER)
 
 
 def _compose(instance: Instance, error: SystemExit, *, booted: bool) -> LastWords:

@@ -129,6 +129,16 @@ def ended_request(error: BaseException) -> Transaction | None:
     return found if isinstance(found, Transaction) else None
 
 
+def raised_in(error: BaseException) -> tuple[str, str]:
+    """Return the module and the function an exception was raised in, empty when it was raised nowhere yet."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None:
+        return "", ""
+    return str(place.tb_frame.f_globals.get("__name__", "")), place.tb_frame.f_code.co_name
+
+
 def error_type(error: BaseException) -> str | None:
     """Return the full name of an exception's class; None when it is no error but the end of a worker or a client."""
     kind = type(error)
