@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """All apps of the corpus behind one another, with our middleware around them if CORPUS_WATCHED says so.
 
-`python -m tests.wsgi.corpus.site SERVER PORT` serves them with waitress or wsgiref; gunicorn takes `application`.
+`python -m tests.wsgi.corpus.site SERVER PORT` serves them on one thread, so that requests come one after the other;
+gunicorn takes `application`.
 """
 
 from __future__ import annotations
@@ -73,18 +74,31 @@ _note_sendfile()
 application = _make()
 
 
-def main() -> None:
-    """Serve on one thread, so that requests come one after the other."""
-    server, port = sys.argv[1], int(sys.argv[2])
-    if server == "waitress":
-        import waitress
+def _waitress(port: int) -> None:
+    import waitress
 
-        waitress.serve(application, host="127.0.0.1", port=port, threads=1)
-    else:
-        from wsgiref.simple_server import make_server
+    waitress.serve(application, host="127.0.0.1", port=port, threads=1)
 
-        make_server("127.0.0.1", port, application).serve_forever()
 
+def _cheroot(port: int) -> None:
+    from cheroot.wsgi import Server
+
+    Server(("127.0.0.1", port), application, numthreads=1, server_name="corpus").start()
+
+
+def _werkzeug(port: int) -> None:
+    from werkzeug.serving import make_server
+
+    make_server("127.0.0.1", port, application).serve_forever()
+
+
+def _wsgiref(port: int) -> None:
+    from wsgiref.simple_server import make_server
+
+    make_server("127.0.0.1", port, application).serve_forever()
+
+
+_SERVERS = {"waitress": _waitress, "cheroot": _cheroot, "werkzeug": _werkzeug, "wsgiref": _wsgiref}
 
 if __name__ == "__main__":
-    main()
+    _SERVERS[sys.argv[1]](int(sys.argv[2]))
