@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
+from wsgiapm import native
+
 KNOWN: Final = 1
 HOOKED: Final = 2
 GUNICORN: Final = 4
@@ -18,6 +20,7 @@ PATCHED: Final = 32
 PATCHED_LATE: Final = 64
 TLS_MIXED: Final = 128
 ASGI: Final = 256
+NO_GLOBAL_LOCK: Final = 512
 BAD_SETTINGS_SHIFT: Final = 16
 _BAD_SETTINGS_AT_MOST = 255
 # gunicorn imports the module of its worker class, and no other.
@@ -64,6 +67,7 @@ def describe(*, hooked: bool, started_patched: bool, threads: bool, bad_settings
         PATCHED_LATE: is_patched() and not started_patched,
         TLS_MIXED: _tls_is_mixed(),
         ASGI: serves_asgi(),
+        NO_GLOBAL_LOCK: not native.has_global_lock(),
     }
     word = KNOWN | min(bad_settings, _BAD_SETTINGS_AT_MOST) << BAD_SETTINGS_SHIFT
     return word | sum(bit for bit, holds in facts.items() if holds)

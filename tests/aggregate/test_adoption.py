@@ -40,7 +40,7 @@ from tests.aggregate.counting import (
 from wsgiapm.aggregate import layout, schema
 from wsgiapm.aggregate.adoption import Settlement, aborted_before, committed, find_left, needs_settling
 from wsgiapm.aggregate.in_flight import read_rows
-from wsgiapm.aggregate.instance import BusyError, join
+from wsgiapm.aggregate.instance import BusyError, Instance, join
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.aggregate.orphans import settle_orphans
 from wsgiapm.aggregate.schema import UNKNOWN
@@ -456,6 +456,41 @@ def serve_until_stopped(shared, stores):
     segment.cells = recorder.cells = real
     recorder.instance.close()
     return told[0], told[1], stopped
+
+
+def test_a_settler_that_found_the_index_busy_tells_everything_later(shared):
+    """It has counted nothing before: the witness hears once of all that was running, and no request is counted twice."""
+    abandon(shared)
+    heir = join_patiently(shared)
+    heir.close()
+    recorder = recorder_at(shared)
+    for name in ("/new/a", "/new/b"):
+        started(recorder, name)
+    segment = recorder.instance.segment
+    abandoned = Instance(recorder.instance.header, recorder.instance.index, segment, recorder.instance.directory)
+    abandoned.use_table(recorder.instance.table_number)
+    log = recorder.instance.index._log
+    heard = []
+
+    class Witness:
+        """Remembers what it is told."""
+
+        def tell(self, aborted):
+            """Take it down."""
+            heard.append(sorted(entry.route for entry in aborted))
+
+    log.lock = lambda: False
+    assert abandoned.settle(lambda _: Witness()) is None
+    assert heard == []
+    assert aborted(merge(shared)).total() == 3 + 2
+    del log.lock
+    again = Instance(recorder.instance.header, recorder.instance.index, segment, recorder.instance.directory)
+    again.use_table(recorder.instance.table_number)
+    assert again.settle(lambda _: Witness()) is not None
+
+    assert heard == [["/new/a", "/new/b"]]
+    assert aborted(merge(shared)).total() == 3 + 2
+    recorder.instance.close()
 
 
 def test_a_worker_may_die_after_any_store(tmp_path):

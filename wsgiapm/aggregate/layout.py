@@ -95,7 +95,7 @@ segment-N
                          44     what the owner knows of its process, bits: 0 this is known, 1 started by a server's
                                 hook, 2 in gunicorn, 3 in uwsgi, 4 no thread can run, 5 gevent has patched it,
                                 6 only after the agent had started, 7 urllib3 was imported before that,
-                                8 its server speaks ASGI; 16-23 number of bad settings
+                                8 its server speaks ASGI, 9 its Python has no global lock; 16-23 number of bad settings
                          45     HTTP status of the owner's last upload, 1 when nobody answered
                          46     monotonic time of the owner's last upload that was delivered
                          48-52  errors of the agent itself, of all owners, caught in: 48 the middleware, 49 the

@@ -138,6 +138,11 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "see the message; the limits are settings",
     ),
     "workers": Entry("processes", "info", "How many processes count now, and how many files there are."),
+    "no-global-lock": Entry(
+        "processes",
+        "info",
+        "Processes run on a Python without a global lock, and count under a lock of their own: exact, a little slower.",
+    ),
     "asgi-worker": Entry(
         "processes",
         "warning",

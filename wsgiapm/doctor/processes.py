@@ -31,6 +31,9 @@ def _examine_marks(live: list[Worker]) -> Iterator[Finding]:
     pids = _ask(live, lambda word: bool(word & surroundings.GUNICORN) and not word & surroundings.HOOKED)
     if pids:
         yield found("no-hooks", f"{len(pids)} workers of gunicorn run without the hooks of wsgiapm: {pids}")
+    pids = _ask(live, lambda word: bool(word & surroundings.NO_GLOBAL_LOCK))
+    if pids:
+        yield found("no-global-lock", f"Python has no global lock in {pids}: they count under a lock of their own")
     pids = _ask(live, lambda word: bool(word & surroundings.ASGI))
     if pids:
         yield found("asgi-worker", f"{len(pids)} workers serve an ASGI app, whose requests are not recorded: {pids}")
