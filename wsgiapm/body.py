@@ -16,6 +16,7 @@ from wsgiapm.recorder import Recorder
 from wsgiapm.request import UPGRADE, Environ, RequestTransaction, stream_kind
 from wsgiapm.transaction import CURRENT
 
+_set_current, _reset_current = CURRENT.set, CURRENT.reset
 _UNKNOWN_LENGTH = -1
 _NO_BYTES = -2
 # Servers send these whole (uwsgi), or say what is wrong with them.
@@ -102,14 +103,14 @@ class Body:
 
     def __iter__(self) -> Body:
         if self._iterator is None:
-            token = CURRENT.set(self._transaction)
+            token = _set_current(self._transaction)
             try:
                 self._iterator = iter(self._body)
             except BaseException as error:
                 fail(self._source, self._recorder, self._transaction, error)
                 raise
             finally:
-                CURRENT.reset(token)
+                _reset_current(token)
         return self
 
     def __next__(self) -> bytes:
@@ -117,7 +118,7 @@ class Body:
         if iterator is None:
             return next(iter(self))
         transaction = self._transaction
-        token = CURRENT.set(None if transaction.finished else transaction)
+        token = _set_current(None if transaction.finished else transaction)
         try:
             chunk = next(iterator)
         except StopIteration:
@@ -127,7 +128,7 @@ class Body:
             fail(self._source, self._recorder, transaction, error)
             raise
         finally:
-            CURRENT.reset(token)
+            _reset_current(token)
         if type(chunk) is bytes:  # if not, the server will say so
             if not transaction.first_byte and chunk:
                 transaction.first_byte = monotonic_ns() - transaction.start
