@@ -69,13 +69,16 @@ class _Image(NamedTuple):
     left: Left
 
 
-class _Source(NamedTuple):
+class _Source:
     """What the segments of a directory are to be read by."""
 
-    plan: Plan
-    catalogue: Catalogue
-    epoch: bytes
-    kinds: list[int]
+    __slots__ = ("catalogue", "epoch", "kinds", "plan")
+
+    def __init__(self, plan: Plan, catalogue: Catalogue, epoch: bytes) -> None:
+        self.plan = plan
+        self.catalogue = catalogue
+        self.epoch = epoch
+        self.kinds = catalogue.chunks[:]  # another thread may be adding to them
 
 
 def _sum_lanes(number: int) -> int:
@@ -175,7 +178,7 @@ def add_up(index: Index, directory: SharedDirectory, epoch: bytes, pace: Pace = 
     """Return the sum of all segments of a directory that are of this epoch. Raises OSError when it cannot be read."""
     for _ in range(_READS_AT_MOST):
         plan = make_plan(index, pace)
-        totals = _add(plan, _images(_Source(plan, index, epoch, index.chunks[:]), directory, pace), pace)
+        totals = _add(plan, _images(_Source(plan, index, epoch), directory, pace), pace)
         # Only who knows all series that were counted in can tell what a dead process left, and where its adopter put it.
         if index.refresh() and index.offset == plan.offset:
             break
@@ -189,7 +192,7 @@ def add_up_alone(instance: Instance) -> Totals:
         return bytes(instance.segment.cells.cast("B")[offset : offset + size])
 
     index, plan = instance.index, make_plan(instance.index)
-    source = _Source(plan, index, instance.header.epoch, index.chunks[:])
+    source = _Source(plan, index, instance.header.epoch)
     return _add(plan, [(0, _read_image(source, 0, read, live=True))])
 
 
@@ -235,9 +238,8 @@ def stream_snapshot(instance: Instance, resource: Resource, pace: Pace) -> Snaps
     totals, header = _totals(instance, pace), instance.header
     has_requests = any(worker.finished or worker.ended for worker in totals.workers)
     families = stream(instance.index, totals.cells, totals.workers, pace)
-    return SnapshotStream(
-        resource.attributes(header), header.created, _find_time(instance.index, header.created), families, has_requests
-    )
+    now = _find_time(instance.index, header.created)
+    return SnapshotStream(resource.attributes(header), header.created, now, families, has_requests=has_requests)
 
 
 def merge(path: str, resource: Resource | None = None) -> Snapshot:

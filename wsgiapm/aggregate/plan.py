@@ -39,25 +39,19 @@ class Plan(NamedTuple):
             yield int.from_bytes(data[start : start + size], "little")
 
 
-class _Kept(NamedTuple):
-    plan: Plan
-    mask: bytearray
-    heads: int
-    others: list[Series]
-
-
-_kept: WeakKeyDictionary[Catalogue, _Kept] = WeakKeyDictionary()
+# With each plan its mask, how many series have had their heads taken out of it, and those that count no transactions.
+_kept: WeakKeyDictionary[Catalogue, tuple[Plan, bytearray, int, list[Series]]] = WeakKeyDictionary()
 
 
 def make_plan(catalogue: Catalogue, pace: Pace = at_once) -> Plan:
     """Return the plan for what a catalogue knows now; what other threads add meanwhile is left for the next time."""
     offset = catalogue.offset
-    before = _kept.get(catalogue)
-    if before is not None and before.plan.offset == offset:
-        return before.plan
+    kept = _kept.get(catalogue)
+    if kept is not None and kept[0].offset == offset:
+        return kept[0]
     used = catalogue.free(layout.INTEGERS)[0] * layout.WORD
     sizes = _sizes(catalogue.chunks[:], used)
-    mask, heads, others = (before.mask[:], before.heads, before.others[:]) if before else (bytearray(), 0, [])
+    mask, heads, others = (kept[1][:], kept[2], kept[3][:]) if kept else (bytearray(), 0, [])
     mask += b"\xff" * (used - len(mask))
     # Of the cells handed out, nearly all count transactions; the others are the heads, and histograms of other kinds.
     for series in pace(catalogue.series[heads:]):
@@ -71,7 +65,7 @@ def make_plan(catalogue: Catalogue, pace: Pace = at_once) -> Plan:
         _clear_blocks(catalogue, mask, series)
     view = memoryview(bytes(mask))
     plan = Plan(offset, sizes, list(pace(Plan(offset, sizes, []).read_chunks(view))))
-    _kept[catalogue] = _Kept(plan, mask, heads, others)
+    _kept[catalogue] = plan, mask, heads, others
     return plan
 
 

@@ -98,15 +98,27 @@ class Family(NamedTuple):
         return cls(name, unit, description, "sum", points)
 
 
-class FamilyStream(NamedTuple):
+class FamilyStream:
     """A family whose points are made while they are gone through, once, and before the next family is asked for."""
 
-    name: str
-    unit: str
-    description: str
-    kind: Kind
-    points: Iterable[Point]
-    bounds: tuple[float, ...] = ()
+    __slots__ = ("bounds", "description", "kind", "name", "points", "unit")
+
+    def __init__(
+        self,
+        name: str,
+        unit: str,
+        description: str,
+        kind: Kind,
+        points: Iterable[Point],
+        bounds: tuple[float, ...] = (),
+    ) -> None:
+        """See `Family`."""
+        self.name = name
+        self.unit = unit
+        self.description = description
+        self.kind = kind
+        self.points = points
+        self.bounds = bounds
 
     def collect(self) -> Family:
         """Return the family with all its points."""
@@ -122,15 +134,27 @@ class Snapshot(NamedTuple):
     families: tuple[Family, ...]
 
 
-class SnapshotStream(NamedTuple):
+class SnapshotStream:
     """A snapshot that is gone through once, family by family, for who needs no more than a point at a time.
 
     Thousands of points in memory at once would make Python's garbage collector go through all objects of the process,
     with every thread stopped.
     """
 
-    resource: Attributes
-    start_time_unix_nano: int
-    time_unix_nano: int
-    families: Iterator[Family | FamilyStream]
-    has_requests: bool
+    __slots__ = ("families", "has_requests", "resource", "start_time_unix_nano", "time_unix_nano")
+
+    def __init__(
+        self,
+        resource: Attributes,
+        start: int,
+        now: int,
+        families: Iterator[Family | FamilyStream],
+        *,
+        has_requests: bool,
+    ) -> None:
+        """`start` and `now` are wall time in nanoseconds."""
+        self.resource = resource
+        self.start_time_unix_nano = start
+        self.time_unix_nano = now
+        self.families = families
+        self.has_requests = has_requests
