@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -128,6 +129,7 @@ def troubles(running):
 
 def interrupt(running):
     """End a server as Ctrl-C in its terminal does: the whole process group gets the signal."""
+    time.sleep(0.3)  # wsgiref takes an interrupt in the middle of a request for an error of the app, and serves on
     os.killpg(running.pid, signal.SIGINT)
     try:
         status = running.popen.wait(10)
