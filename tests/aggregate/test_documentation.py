@@ -31,7 +31,7 @@ from tests.aggregate.counting import (
     wait,
 )
 from wsgiapm import recorder, route_names
-from wsgiapm.aggregate import catalogue, histogram, index, journal, layout
+from wsgiapm.aggregate import catalogue, histogram, index, journal, layout, schema
 from wsgiapm.aggregate.budget import DEFAULT_BUDGET
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.doctor.catalogue import CATALOGUE
@@ -227,6 +227,14 @@ def test_a_segment_can_be_written_as_the_page_says(shared):
     assert in_flight(merge(shared)) == 0
     heir.close()
     ours.instance.close()
+
+
+def test_methods_and_schemes_are_numbered_as_the_page_says():
+    """The numbers in the rows are those of `schema`."""
+    methods = ", ".join(f"{code} {name}" for code, name in enumerate(schema.METHODS) if code)
+    text = " ".join((layout.__doc__ or "").split())
+
+    assert f"Methods: 0 any other, {methods}. Schemes: 0 {schema.SCHEMES[0]}, 1 {schema.SCHEMES[1]}." in text
 
 
 def test_every_finding_is_explained():

@@ -105,6 +105,8 @@ segment-N
                          1      name << 32 | method << 8 | scheme << 4 | state
                          2      native identifier of the thread; in states 3 and 4 the duration
                          3      in states 3 and 4: status code, + 65536 if it failed; else 0
+                         Methods: 0 any other, 1 GET, 2 HEAD, 3 POST, 4 PUT, 5 DELETE, 6 CONNECT, 7 OPTIONS,
+                         8 TRACE, 9 PATCH, 10 QUERY. Schemes: 0 http, 1 https.
                          States: 1 running, 2 being counted, 3 ended and waiting for a free index,
                          4 as 3, and being counted; 5 being counted as aborted by an adopter
     69632    65536 k   chunks 0 to k - 1: cells
