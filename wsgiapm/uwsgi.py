@@ -18,10 +18,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from wsgiapm import clock, native
-from wsgiapm.agent import adapt_to_server, finish_all, known_settings, notice_fork, refresh_all
+from wsgiapm import native
+from wsgiapm.agent import adapt_to_server, finish_all, notice_fork, refresh_all
 
-_SECOND = 1_000_000_000
 _NO_THREADS = "uwsgi runs without threads, so its workers count but do not upload: set enable-threads = true"
 # It could hold the interpreter's lock while uwsgi forks, and nobody would ever give it back in the worker.
 _NO_THREAD_YET = "uwsgi has yet to fork"
@@ -36,7 +35,6 @@ class Adaptation:
         self._threads_run = bool(getattr(server, "has_threads", True)) or "gevent" in server.opt
         self._atexit: Callable[[], object] | None = None
         self._pid = 0
-        self._due = 0
         self._word = -1
 
     def install(self) -> None:
@@ -73,21 +71,12 @@ class Adaptation:
         if pid != self._pid:
             self._pid = pid
             self._begin_anew()
-        elif not self._threads_run and clock.monotonic_ns() > self._due:
-            self._refresh()
 
     def _begin_anew(self) -> None:
         """At the first request of a process."""
         notice_fork()
         self._look_for_threads()
         self._take_atexit()
-        self._due = 0
-
-    def _refresh(self) -> None:
-        """In the place of a harvest thread, at a request now and then."""
-        refresh_all()
-        interval = min(settings.harvest_interval for settings in known_settings())
-        self._due = clock.monotonic_ns() + int(interval * _SECOND)
 
     def _at_exit(self) -> None:
         """In a worker that ends without being busy, before the interpreter is torn down, if it is."""

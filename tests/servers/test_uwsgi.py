@@ -331,10 +331,11 @@ def test_hooks_of_others_are_kept(circumstance, said, uwsgi, counts, stub):
     assert stub.totals[-1] == 60
 
 
-def test_a_fork_that_no_hook_tells_of_is_noticed(uwsgi, counts):
+def test_a_fork_that_no_hook_tells_of_is_noticed(uwsgi, counts, wait_until):
     """The agent runs in the master already: each worker still gets a segment of its own."""
     running, client = uwsgi(*MASTER, "--processes=2", env={"CIRCUMSTANCE": "warmed up"})
     assert client.get_many("/json", 100) == {200: 100}
+    wait_until(lambda: counts.total == 101, "all are counted")  # the first ones may have waited for the index
 
     assert counts.requests == {("/json", 200): 101}
     workers = [point for point in counts.points("wsgiapm.worker.requests") if point.value]
