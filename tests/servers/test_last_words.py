@@ -246,3 +246,29 @@ def test_what_gunicorn_survives_is_no_death(
     gunicorn.stop()
 
     assert events(tmp_path / "shared") == []
+
+
+def test_a_worker_and_its_death_in_the_report(
+    gunicorn_app: Callable[..., Any], server: Any, wait_until: Callable[..., Any]
+) -> None:
+    """The server knows the process and its state, and, when it was killed although idle, how it ended and who came after."""
+    env = {"WSGIAPM_ENDPOINT": server.address, "WSGIAPM_HARVEST_INTERVAL": "1s"}
+    _, port = gunicorn_app("dying:application", "--workers", "1", *SYNC, cwd=APPS, env=env)
+    victim = int(Client(port).get("/")[1])
+
+    def find(pid_is_well: Callable[[int], bool]) -> Any:
+        if not any(app["name"] == "dying" for app in server.get("/api/v1/apps")["apps"]):
+            return None
+        (worker,) = server.get("/api/v1/workers", app="dying")["workers"] or [{"pid": None}]
+        return worker["pid"] is not None and pid_is_well(worker["pid"]) and worker["state"] == "serving" and worker
+
+    found = wait_until(lambda: find(lambda pid: pid == victim), "the worker reports", 60)
+    assert found["last_exit"] == {}
+    os.kill(victim, signal.SIGKILL)
+    heir = int(Client(port).get("/")[1])
+    wait_until(lambda: find(lambda pid: pid == heir), "the next one reports", 60)
+    # The event is sent behind the numbers.
+    found = wait_until(
+        lambda: (worker := find(lambda _: True)) and worker["last_exit"] and worker, "the end is told", 60
+    )
+    assert (found["last_exit"]["pid"], found["last_exit"]["exit"]) == (victim, "SIGKILL")
