@@ -18,6 +18,13 @@ def describe(**given: object) -> int:
     )
 
 
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests may have imported a server into this process."""
+    for name in ("gunicorn.arbiter", "uwsgi", "gevent.monkey"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
 @pytest.fixture
 def patched(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that gevent has patched."""
