@@ -44,14 +44,14 @@ def recorder(shared):
 
 
 def test_somebody_looks_after_a_process_without_a_thread(recorder, shared):
-    """Once in 32 requests a step is taken; no row gets lost, and none is given to two."""
+    """Once in 128 requests a step is taken; no row gets lost, and none is given to two."""
     steps = []
     recorder.look_after(lambda: steps.append(1))
     for _ in range(320):
         record(recorder)
     running = [started(recorder) for _ in range(layout.ROWS + 10)]
 
-    assert len(steps) >= 10
+    assert len(steps) >= 2
     rows = [transaction.row for transaction in running if transaction.row]
     assert len(set(rows)) == len(rows) == layout.ROWS
     for transaction in running:
@@ -77,17 +77,17 @@ def test_without_a_thread_the_directory_is_put_back(recorder, shared, monkeypatc
     harvester = Harvester(recorder.instance, settings, recorder)
     assert not harvester.started
     recorder.look_after(harvester.look_after)
-    for _ in range(100):
+    for _ in range(200):
         record(recorder, "/before")
     shutil.rmtree(shared)
-    for _ in range(100):
+    for _ in range(200):
         record(recorder, "/before")
     assert not os.path.exists(shared)
     now[0] += 11_000_000_000
-    for _ in range(100):
+    for _ in range(200):
         record(recorder, "/before")
 
-    assert by_route(merge(shared)) == {"/before": 300}
+    assert by_route(merge(shared)) == {"/before": 600}
     assert in_flight(merge(shared)) == 0
     assert recorder.cells[layout.LAST_HARVEST] == now[0]
 

@@ -11,7 +11,6 @@ from wsgiapm.aggregate.instance import Instance
 
 # Transactions that wait for the index keep their rows as long as at least so many are free for those that run.
 _KEPT_FREE = 16
-_AT_HAND = 32
 
 
 def _do_nothing() -> None:
@@ -31,7 +30,8 @@ class FreeRows:
     def look_after(self, step: Callable[[], None]) -> None:
         """Have `step` called once in some requests, on the thread of one: for processes without a thread of ours.
 
-        It costs the other requests nothing: it is when the rows at hand have been used up. `freed` is another list then.
+        It costs the other requests nothing: it is when the rows at hand have been used up. `freed` is another list then,
+        and `find` exchanges them.
         """
         self._step = step
         freed: list[int] = []
@@ -44,15 +44,14 @@ class FreeRows:
         """Return a free row when there is none at hand; 0 when there is none at all."""
         if self.freed is not self.at_hand:
             self._step()
-            with suppress(IndexError):
-                for _ in range(_AT_HAND):
-                    self.at_hand.append(self.freed.pop())
-        if not self.at_hand:
+            # Two threads may do so at once; it does not matter which list is which.
+            self.at_hand, self.freed = self.freed, self.at_hand
+        if not self.at_hand and not self.freed:
             self.add()
-        try:
-            return self.at_hand.pop()
-        except IndexError:
-            return 0
+        for rows in (self.at_hand, self.freed):
+            with suppress(IndexError):
+                return rows.pop()
+        return 0
 
     def suffice(self) -> bool:
         """Tell whether so many are free, or can be had, that one may be kept for who waits."""

@@ -85,7 +85,7 @@ class Recorder:
             transaction.row = row = self._free.pop()
         except IndexError:
             transaction.row = row = self._rows.find()
-            cells = self.cells
+            self._free, self._freed, cells = self._rows.at_hand, self._rows.freed, self.cells
             if not row:
                 cells[ROWLESS] += 1
                 cells[BEGUN] += 1
