@@ -10,8 +10,11 @@ import _thread
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
+
+
+_PARTS_OF_LOOP = ("loop", "resolver", "threadpool", "format_context")
 
 
 def _original(module: str, name: str, current: Any) -> Any:
@@ -55,6 +58,14 @@ def has_whole_words() -> bool:
     return sys.byteorder == "little" and sys.maxsize > 1 << 32
 
 
+def _load_parts_of_loop() -> None:
+    # gevent imports these when a thread first waits. Should two threads come to that at once, the second waits for the
+    # import, for which gevent makes it a loop, which imports them: it never ends, and holds what it was importing.
+    config = getattr(sys.modules.get("gevent"), "config", None)
+    for part in _PARTS_OF_LOOP:
+        getattr(config, part, None)
+
+
 def start_thread(function: Callable[[], None]) -> None:
     """Run `function` in a native thread that nobody joins and no interpreter waits for.
 
@@ -62,6 +73,8 @@ def start_thread(function: Callable[[], None]) -> None:
     """
     if _forbidden:
         raise RuntimeError(_forbidden)
+    with suppress(ImportError, TypeError, ValueError):  # a setting of gevent's that gevent itself will complain of
+        _load_parts_of_loop()
     _original("_thread", "start_new_thread", _thread.start_new_thread)(function, ())
 
 

@@ -33,6 +33,7 @@ server.serve_forever()
 
 CLIENT = """
 import sys
+from wsgiapm import native
 from wsgiapm.uploader import Uploader  # before the patching, as in a gunicorn config file
 early = {"requests", "ssl", "urllib3"} & set(sys.modules)
 
@@ -49,7 +50,7 @@ def upload():
     outcomes.append((threading.get_native_id(), uploader.send("/v1/metrics", b"body")))
     uploader.close()
 
-monkey.get_original("_thread", "start_new_thread")(upload, ())
+native.start_thread(upload)
 for path in ("/arrived", "/release"):
     urllib.request.urlopen(address + path, timeout=40).close()
 while not outcomes:
