@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-
 _PARTS_OF_LOOP = ("loop", "resolver", "threadpool", "format_context")
 
 
