@@ -2,18 +2,25 @@
 """The process whose instructions are counted: `python -m benchmarks.counted WHAT REQUESTS`, under callgrind.
 
 WHAT is `bare`, `wrapped` or `wasteful`: wrapped, and each request is given a trace id that nobody asked for.
+
+The clock is made up: by the real one a request takes longer now and then, on a busy machine more often, and a duration
+that was not seen before takes the slow way through the index.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
+from itertools import count
 from typing import Any
 
-from benchmarks.apps import hello, make_environ, serve
-from wsgiapm import APMMiddleware
-from wsgiapm.recorder import Recorder
-from wsgiapm.transaction import Transaction
+time.monotonic_ns = count(10**12, 250_000).__next__
+
+from benchmarks.apps import hello, make_environ, serve  # noqa: E402
+from wsgiapm import APMMiddleware  # noqa: E402
+from wsgiapm.recorder import Recorder  # noqa: E402
+from wsgiapm.transaction import Transaction  # noqa: E402
 
 _WARM_UP = 200
 

@@ -2,7 +2,7 @@
 """How many instructions does the middleware add to a request? The guard of the request path.
 
 callgrind counts the instructions of two runs that differ in the number of requests only; the slope between them has
-nothing of starting up in it, and repeats within a tenth of a percent on a busy machine. The figure in instructions.json is
+nothing of starting up in it, and repeats to the last instruction, also on a busy machine. The figure in instructions.json is
 for one build of Python and means nothing to another. `make bench-instructions` shows it anew, and
 `make bench-instructions ACCEPT=1` keeps what it finds.
 """
