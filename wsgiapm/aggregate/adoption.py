@@ -8,7 +8,7 @@ same totals (see "A transaction begins" in `layout`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.catalogue import Catalogue, Series
@@ -117,6 +117,8 @@ class Settlement:
         self._catalogue = index
         self._owner = owner
         self.aborted: list[Aborted] = []
+        self._places: dict[Ended, tuple[int, int]] = {}
+        self._positions: dict[tuple[str, str], int] = {}
 
     def settle(self) -> bool:
         """Count what was left and free its rows; returns False when the index was busy and the rest has to wait."""
@@ -129,21 +131,35 @@ class Settlement:
         cells[layout.SETTLEMENTS] |= 1
         left = find_left(self._catalogue, cells)
         # All that needs the index first: who finds it busy has counted nothing, and another time tells all of it.
-        places = [self._owner.ended_position(ended) for ended in left.ended]
-        positions = [self._owner.aborted_position(entry.route, entry.reason) for entry in left.aborted]
-        if None in places or None in positions:
+        if not self._find_places(left):
             return False
         self._free_counted(left)
-        for ended, place in zip(left.ended, places, strict=True):
-            self._commit(ended, *cast("tuple[int, int]", place))
-        for entry, position in zip(left.aborted, positions, strict=True):
-            self._abort(entry, cast("int", position))
+        for ended in left.ended:
+            self._commit(ended, *self._places[ended])
+        for entry in left.aborted:
+            self._abort(entry, self._positions[entry.route, entry.reason])
         self.aborted = left.aborted
         cells = self._owner.cells
         cells[layout.ROWLESS] = 0
         cells[layout.BEGUN] = committed(self._catalogue, cells) + aborted_before(self._catalogue.series[:], cells)
         cells[layout.SETTLEMENTS] += 1
         return True
+
+    def _find_places(self, left: Left) -> bool:
+        """Find the cells to count in, those that an earlier attempt has not found; False when the index was busy."""
+        # What has been found is kept: where many settle at once, hardly anybody finds it free for all of it in one go.
+        for ended in left.ended:
+            if ended not in self._places:
+                place = self._owner.ended_position(ended)
+                if place is not None:
+                    self._places[ended] = place
+        for entry in left.aborted:
+            if (entry.route, entry.reason) not in self._positions:
+                position = self._owner.aborted_position(entry.route, entry.reason)
+                if position is not None:
+                    self._positions[entry.route, entry.reason] = position
+        found = all(ended in self._places for ended in left.ended)
+        return found and all((entry.route, entry.reason) in self._positions for entry in left.aborted)
 
     def _free_counted(self, left: Left) -> None:
         # Before anything else, so that later only the row that is being dealt with may be in doubt.

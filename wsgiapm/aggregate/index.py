@@ -15,7 +15,7 @@ from zlib import crc32
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
-from wsgiapm.aggregate.budget import BusyError
+from wsgiapm.aggregate.budget import BusyError, NoRoomError
 from wsgiapm.aggregate.catalogue import EXAMPLES_AT_MOST, Catalogue, Key, Series
 from wsgiapm.aggregate.turn import Turn
 
@@ -68,7 +68,7 @@ class Index(Catalogue):
         super().__init__()
         self._log = log
         self._may_grow = may_grow
-        self._refused_until = 0
+        self._refused_until = self._full_until = 0
         self._turn = Turn()  # a record lock does not keep out other threads of this process
         self._replay_new()
 
@@ -153,11 +153,21 @@ class Index(Catalogue):
     def _append(self, body: bytes) -> None:
         if len(body) > _LONGEST:
             raise IndexFullError
-        self._log.append(self.offset, layout.RECORD.pack(len(body), crc32(body)) + body)
+        try:
+            self._log.append(self.offset, layout.RECORD.pack(len(body), crc32(body)) + body)
+        except NoRoomError:
+            self._full_until = clock.monotonic_ns() + REFUSED_FOR
+            raise
         self._replay_new()
+
+    def _check_file(self) -> None:
+        """Raise at once when there was no room for a record a moment ago: others would have to wait while we look again."""
+        if clock.monotonic_ns() < self._full_until:
+            raise IndexFullError
 
     def _check_room(self, kind: int, cells: int) -> None:
         """Raise at once when there was no room a moment ago: looking again costs a listing of the directory."""
+        self._check_file()
         free, end = self.free(kind)
         if free + cells > end and clock.monotonic_ns() < self._refused_until:
             raise IndexFullError
@@ -199,6 +209,7 @@ class Index(Catalogue):
         Raises `IndexFullError` when it is too long.
         """
         if name not in self.name_numbers:
+            self._check_file()
             text = name.encode(errors="replace")
             name = text.decode()
             with self._appending() as may:
