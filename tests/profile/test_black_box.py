@@ -71,6 +71,15 @@ def test_the_thread_that_crashed_comes_first() -> None:
     }
 
 
+def test_a_thread_that_is_just_being_made_hides_nothing() -> None:
+    """Until it runs the interpreter shows it under the identifier of the thread that makes it, without a frame."""
+    made = "Thread 0x00007f0000000001 (most recent call first):\n  <no Python frame>\n\nCurrent thread"
+    testimony = parse(DUMP.replace("Current thread", made))
+
+    assert testimony is not None
+    assert testimony.app_frames()[0x7F0000000001] == Frame("/srv/shop/images.py", 88, "scale")
+
+
 @pytest.mark.parametrize("text", ["", "garbage", "\0" * 100])
 def test_what_cannot_be_read_is_nothing(text: str) -> None:
     """An empty or foreign file is no testimony."""

@@ -57,8 +57,9 @@ class Testimony(NamedTuple):
 
     def app_frames(self) -> dict[int, Frame]:
         """Return the innermost frame of the app's own code in each thread that has one, by the thread's identifier."""
-        found = {t.identifier: next((f for f in t.frames if is_app_code(f.file)), None) for t in self.threads}
-        return {identifier: frame for identifier, frame in found.items() if frame is not None}
+        found = [(t.identifier, next((f for f in t.frames if is_app_code(f.file)), None)) for t in self.threads]
+        # The first one counts: a thread that is just being made has no frame yet, and the identifier of its maker.
+        return {identifier: frame for identifier, frame in reversed(found) if frame is not None}
 
 
 def is_app_code(file: str) -> bool:
