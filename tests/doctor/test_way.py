@@ -147,6 +147,14 @@ def test_a_network_file_system(kind: str) -> None:
     (finding,) = place.examine_kind("/mnt/shared", kind)
 
     assert (finding.id, kind in finding.message) == ("network-file-system", True)
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "zfs"])
+def test_a_file_system_that_copies(kind: str) -> None:
+    """Full, it ends whoever has a file of it mapped."""
+    (finding,) = place.examine_kind("/x/shop", kind)
+
+    assert (finding.id, finding.severity, kind in finding.message) == ("copying-file-system", "warning", True)
     assert not [*place.examine_kind("/mnt/shared", "tmpfs"), *place.examine_kind("/mnt/shared", "fuse.mergerfs")]
 
 

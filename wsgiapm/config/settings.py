@@ -93,7 +93,7 @@ class Settings(NamedTuple):
     )
     shared_max_bytes: int = _setting(
         0,
-        Size(65536, zero_means="computed"),
+        Size(256 * 1024, zero_means="computed"),
         "The most room the shared directory may take; 0 means that it is computed.",
         unset="the smaller of 32MiB and half of what is free there",
     )

@@ -52,6 +52,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "perhaps everything",
         "set shared_dir to a directory of this machine, best in memory",
     ),
+    "copying-file-system": Entry(
+        "directory",
+        "warning",
+        "The shared directory is on btrfs, ZFS or bcachefs, which need new room for every write to what is there.",
+        "when the disk, or a quota on it, is full, the kernel ends who counts there (SIGBUS)",
+        "set shared_dir to a directory in memory, or on ext4 or XFS, and restart the app",
+    ),
     "remove-ipc": Entry(
         "directory",
         "warning",

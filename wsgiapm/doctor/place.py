@@ -15,6 +15,7 @@ _REMOTE = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
 )
 _REMOTE_BY_FUSE = frozenset({"ceph", "gcsfuse", "glusterfs", "juicefs", "rclone", "s3fs", "sshfs"})
+_COPYING = frozenset({"bcachefs", "btrfs", "zfs"})
 _LOGIND = ("/etc/systemd/logind.conf", *(f"{top}/systemd/logind.conf.d/*.conf" for top in ("/usr/lib", "/run", "/etc")))
 _LINGER = "/var/lib/systemd/linger"
 _SYSTEMD = "/run/systemd/system"
@@ -44,12 +45,16 @@ def _examine_room(path: str, here: str) -> Iterator[Finding]:
 
 
 def examine_kind(path: str, kind: str) -> Iterator[Finding]:
-    """Report a file system of another machine; `kind` is its type."""
+    """Report a file system of another machine, or one that may find itself full at any write; `kind` is its type."""
     if kind in _REMOTE or kind.removeprefix("fuse.") in _REMOTE_BY_FUSE:
         message = (
             f"{path} is on a network file system ({kind}): its locks and its memory mapping are not reliable there"
         )
         yield found("network-file-system", message)
+    if kind in _COPYING:
+        yield found(
+            "copying-file-system", f"{path} is on {kind}, which needs new room for every write to what is there"
+        )
 
 
 def file_system(path: str, mounts: str = "/proc/self/mounts") -> str:
