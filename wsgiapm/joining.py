@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import TypeVar
 
@@ -31,7 +32,10 @@ def join_or_count_alone(settings: Settings, find_status: FindStatus) -> Instance
     path = shared_directory(settings)
     try:
         instance = _retry(lambda: join(path, identity, settings.shared_max_bytes))
-        _retry(lambda: instance.begin(apdex_t, partial(Coroner, find_status=find_status)))
+        with ExitStack() as undoing:
+            undoing.callback(instance.close)  # else what an earlier owner left there would wait as long as we live
+            _retry(lambda: instance.begin(apdex_t, partial(Coroner, find_status=find_status)))
+            undoing.pop_all()
     except BusyError:
         reason = f"{path} is being written by a process that does not move on"
     except SharedDirectoryError as error:
