@@ -42,6 +42,8 @@ def test_a_process_joins(shared, settings):
 )
 def test_a_process_that_cannot_begin_lets_go(shared, settings, monkeypatch, capfd, failure):
     """It counts on its own, says so, and what an earlier owner of its segment left running is settled by the others."""
+    announced = []
+    monkeypatch.setattr(joining, "announce", announced.append)  # whose page would stay in this process
     monkeypatch.setattr(joining, "_PAUSE", 0)
     assert wait(fork(lambda: (started(recorder_at(str(shared)), "/import"), die()))) == -9
     begin = Instance.begin
@@ -56,6 +58,7 @@ def test_a_process_that_cannot_begin_lets_go(shared, settings, monkeypatch, capf
     monkeypatch.undo()
 
     assert alone.directory is None
+    assert [str(shared) in reason for reason in announced] == [True]
     assert "counts on its own" in capfd.readouterr().err
     assert not segment_is_live(open_directory(str(shared)), 0)
     other = recorder_at(str(shared)).instance
