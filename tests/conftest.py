@@ -23,6 +23,7 @@ import hypothesis
 import pytest
 
 from tests.aggregate.counting import recorder_at
+from wsgiapm import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -85,6 +86,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         for running in item.stash.get(_PROCESSES, []):
             report.sections.append((f"output of {running.name}", running.output()[-20_000:]))
     return report
+
+
+@pytest.fixture(autouse=True)
+def _log_as_at_start() -> None:
+    """Whatever an earlier test has configured in this process, or had said once an hour, is forgotten."""
+    log.configure(None, "INFO")
 
 
 @pytest.fixture(autouse=True)
