@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tests.wsgi.corpus.paths import PATHS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _DATE = re.compile(rb"\r\ndate: [^\r]*GMT(?=\r\n)", re.IGNORECASE)
 _CHUNKED_BODY = b"5\r\nhello\r\n" + b"400\r\n" + b"x" * 1024 + b"\r\n" + b"0\r\n\r\n"
@@ -29,6 +29,21 @@ def talk(port: int, data: bytes, *, leave: bool = False) -> bytes:
         except ConnectionResetError:
             received.append(b"(reset)")
     return _DATE.sub(b"", b"".join(received))
+
+
+NO_ANSWER = b"(no answer)"
+
+
+def ask_in_vain(port: int, data: bytes, wait: Callable[[], object]) -> bytes:
+    """Send what the server will not answer, wait, and return what has come all the same."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(data)
+        wait()
+        connection.setblocking(False)
+        try:
+            return connection.recv(1 << 16)
+        except BlockingIOError:
+            return NO_ANSWER
 
 
 def request(path: str, method: str = "GET", body: bytes = b"", version: str = "1.1", **headers: str) -> bytes:

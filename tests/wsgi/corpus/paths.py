@@ -16,3 +16,18 @@ PATHS = {
     "pylons": "plain first upload nowhere raw/written raw/changed raw/late raw/never raw/odd raw/broken raw/closing raw/text raw/file",
 }
 PATHS = {app: paths.split() for app, paths in PATHS.items()}
+
+# Tornado's WSGIContainer does not answer, and leaves the connection open, where an app raises, in `close` too, answers with
+# what is no bytes, or never calls start_response: it writes the exception into its log. It has no file wrapper, so that
+# `raw/file` raises as well.
+UNANSWERED = {
+    "tornado": {
+        "django/half",
+        "pyramid/broken",
+        "pylons/raw/never",
+        "pylons/raw/broken",
+        "pylons/raw/closing",
+        "pylons/raw/text",
+        "pylons/raw/file",
+    }
+}

@@ -98,7 +98,26 @@ def _wsgiref(port: int) -> None:
     make_server("127.0.0.1", port, application).serve_forever()
 
 
-_SERVERS = {"waitress": _waitress, "cheroot": _cheroot, "werkzeug": _werkzeug, "wsgiref": _wsgiref}
+def _tornado(port: int) -> None:
+    import asyncio
+
+    from tornado.httpserver import HTTPServer
+    from tornado.wsgi import WSGIContainer
+
+    async def serve() -> None:
+        HTTPServer(WSGIContainer(application)).listen(port, "127.0.0.1")
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
+_SERVERS = {
+    "waitress": _waitress,
+    "cheroot": _cheroot,
+    "werkzeug": _werkzeug,
+    "wsgiref": _wsgiref,
+    "tornado": _tornado,
+}
 
 if __name__ == "__main__":
     _SERVERS[sys.argv[1]](int(sys.argv[2]))
