@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 APPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+UWSGI = os.path.join(os.path.dirname(sys.executable), "uwsgi")
+OLD_UWSGI = os.path.join(ROOT, ".venv-uwsgi-2.0.26", "bin", "uwsgi")
 
 _RUN = Run()
 

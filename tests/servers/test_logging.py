@@ -9,19 +9,26 @@ import sys
 
 import pytest
 
-from tests.servers.conftest import APPS, Client
+from tests.servers.apache import command, make_shared
+from tests.servers.conftest import APPS, OLD_UWSGI, UWSGI, Client
 
 ADDRESS = "127.0.0.1:{port}"
-GUNICORN = ["-m", "gunicorn", "--bind", ADDRESS, "--no-control-socket", "logging_app:application"]
+GUNICORN = [sys.executable, "-m", "gunicorn", "--bind", ADDRESS, "--no-control-socket", "logging_app:application"]
+OPTIONS = [f"--http-socket={ADDRESS}", "--need-app", "--die-on-term", "--master", "--module=logging_app"]
 SERVERS = {
     "gunicorn": [*GUNICORN, "--config", "python:wsgiapm.gunicorn_hooks"],
     "gunicorn-gevent": [*GUNICORN, "--worker-class", "gevent"],
-    "waitress": ["-m", "waitress", f"--listen={ADDRESS}", "logging_app:application"],
-    "cheroot": ["-m", "cheroot", f"--bind={ADDRESS}", "logging_app:application"],
-    "wsgiref": ["serving.py", "wsgiref", "{port}"],
-    "tornado": ["serving.py", "tornado", "{port}"],
-    "werkzeug": ["serving.py", "werkzeug_threads", "{port}"],
-    "runserver": ["-m", "django", "runserver", "--noreload", ADDRESS, "--settings", "site_settings"],
+    "waitress": [sys.executable, "-m", "waitress", f"--listen={ADDRESS}", "logging_app:application"],
+    "cheroot": [sys.executable, "-m", "cheroot", f"--bind={ADDRESS}", "logging_app:application"],
+    "wsgiref": [sys.executable, "serving.py", "wsgiref", "{port}"],
+    "tornado": [sys.executable, "serving.py", "tornado", "{port}"],
+    "werkzeug": [sys.executable, "serving.py", "werkzeug_threads", "{port}"],
+    "runserver": [
+        *(sys.executable, "-m", "django", "runserver", "--noreload", ADDRESS, "--settings", "site_settings"),
+    ],
+    "uwsgi": [UWSGI, *OPTIONS],
+    "uwsgi-without-threads": [OLD_UWSGI, *OPTIONS],
+    "mod_wsgi": [],
 }
 # One kind in every run, the others in the long one.
 each_server = pytest.mark.parametrize(
@@ -30,22 +37,33 @@ each_server = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def ask(process, free_port, tmp_path):
+def ask(process, free_port, tmp_path, public_path):
     """`ask(server, **env)` asks five times; returns the app's log lines, its loggers, and the whole output."""
 
     def run(server, **env):
         port = free_port()
-        argv = [sys.executable, *(part.format(port=port) for part in SERVERS[server])]
-        settings = {"WSGIAPM_SHARED_DIR": str(tmp_path / "shared"), "WSGIAPM_ENDPOINT": "", "APP": "logging_app"}
+        argv, shared = [part.format(port=port) for part in SERVERS[server]], str(tmp_path / "shared")
+        if not argv:
+            argv, shared = command(port, public_path, "logging_app"), make_shared(public_path)
+        elif not os.path.exists(argv[0]):
+            pytest.skip(f"there is no {argv[0]}: run `make test-servers`")
+        settings = {"WSGIAPM_SHARED_DIR": shared, "WSGIAPM_ENDPOINT": "", "APP": "logging_app"}
         running = process(argv, env={**settings, "PYTHONUTF8": "1", **env}, cwd=APPS)
         running.wait_for_port(port)
         loggers = {Client(port).get(f"/log?{number}")[1] for number in range(5)}
-        running.stop()
-        lines = [line for line in running.output().splitlines() if line.startswith("APP|")]
-        lines = [re.sub(r"\[.*?\]", "[time]", line) for line in lines]
+        running.stop(timeout=40)
+        written = running.output().splitlines()
+        lines = map(as_written, written) if server == "mod_wsgi" else written
+        lines = [re.sub(r"\[.*?\]", "[time]", line) for line in lines if line.startswith("APP|")]
         return lines, loggers, running.output()
 
     return run
+
+
+def as_written(line):
+    """A line of the app's: Apache puts words of its own in front of it, and escapes what is no ASCII."""
+    text = re.sub(r"^(?:\[[^]]*\] )+(?=APP)", "", line)
+    return re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode()).decode()
 
 
 @each_server

@@ -11,10 +11,10 @@ import subprocess
 import psutil
 import pytest
 
-from tests.servers.conftest import APPS, ROOT, Client
+from tests.servers.apache import command, make_shared
+from tests.servers.conftest import APPS, Client
 from tests.servers.matrix import covers
 
-EXPRESS = os.path.join(ROOT, ".venv-mod_wsgi", "bin", "mod_wsgi-express")
 SETUPS = {
     "1 process, 5 threads": ["--processes", "1", "--threads", "5"],
     "2 processes, 4 threads": ["--processes", "2", "--threads", "4"],
@@ -38,21 +38,12 @@ def marks(public_path):
 @pytest.fixture
 def start(process, counts, marks, free_port, stub, public_path):
     """`start(*options)` runs Apache, always on the same port and directory; returns it and a client."""
-    if not os.path.exists(EXPRESS):
-        pytest.skip("mod_wsgi is not there; run: .ci/servers (needs apache2-bin, apache2-dev, python3-dev)")
     port = free_port()
-    own = public_path / "own"
-    own.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        os.chown(own, 65534, 65534)
-    counts.path = str(own / "shared")
+    counts.path = make_shared(public_path)
 
     def begin(*options, apps=APPS, **env):
-        argv = [EXPRESS, "start-server", "--host", "127.0.0.1", "--port", str(port), "--log-to-terminal"]
-        argv += ["--entry-point", "answers", "--application-type", "module", "--working-directory", str(apps)]
-        argv += ["--server-root", str(public_path / "apache"), "--startup-log", "--shutdown-timeout", "10", *options]
-        argv += ["--user", "nobody", "--group", "nogroup"] if os.geteuid() == 0 else []
         settings = {"WSGIAPM_SHARED_DIR": counts.path, "WSGIAPM_ENDPOINT": stub.endpoint, "MARKS": str(marks)}
+        argv = command(port, public_path, "answers", *options, apps=apps)
         running = process(argv, env={"WSGIAPM_HARVEST_INTERVAL": "1h", **settings, **env})
         running.wait_for_port(port)
         return running, Client(port)

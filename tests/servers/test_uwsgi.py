@@ -18,11 +18,9 @@ from collections import Counter
 import psutil
 import pytest
 
-from tests.servers.conftest import APPS, ROOT, Client, catches
+from tests.servers.conftest import APPS, OLD_UWSGI, ROOT, UWSGI, Client, catches
 from tests.servers.matrix import covers
 
-UWSGI = os.path.join(os.path.dirname(sys.executable), "uwsgi")
-OLD = os.path.join(ROOT, ".venv-uwsgi-2.0.26", "bin", "uwsgi")
 pytestmark = pytest.mark.skipif(
     not os.path.exists(UWSGI), reason="uwsgi could not be built here (it needs a C compiler)"
 )
@@ -370,13 +368,13 @@ def test_apps_in_one_process_count_together(options, segments, uwsgi, counts):
 WITHOUT_THREADS = [
     pytest.param(UWSGI, {"CIRCUMSTANCE": "no threads"}, id="told so"),
     pytest.param(
-        OLD,
+        OLD_UWSGI,
         {},
         id="2.0.26",
         marks=[
             covers("uwsgi 2.0.26", "master, 2 processes, threads off", "SIGTERM", "`wsgiapm harvest --once`"),
             pytest.mark.long,
-            pytest.mark.skipif(not os.path.exists(OLD), reason="no .venv-uwsgi-2.0.26: run `make test-servers`"),
+            pytest.mark.skipif(not os.path.exists(OLD_UWSGI), reason="no .venv-uwsgi-2.0.26: run `make test-servers`"),
         ],
     ),
 ]
