@@ -73,7 +73,7 @@ def test_every_step_holds_the_lock(recorder, monkeypatch):
         lambda: recorder.forget(transaction),
         lambda: recorder.rescue(transaction, 1),
         recorder.work_off,
-        lambda: recorder.renamed(transaction),
+        lambda: recorder.rename(transaction),
     ]
     for doing in doings:
         thread = threading.Thread(target=doing, daemon=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from contextvars import copy_context
+from types import SimpleNamespace
 
 from wsgiapm.transaction import CURRENT, Transaction, current_transaction
 
@@ -25,7 +26,7 @@ def test_a_name_is_told_at_once():
     told = []
     transaction = Transaction()
     transaction.name = "/first"
-    transaction.renamed = lambda t: told.append(t.given_name)
+    transaction.recorder = SimpleNamespace(rename=lambda t: told.append(t.given_name))
     transaction.name = "/second"
 
     assert transaction.name == "/second"

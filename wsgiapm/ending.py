@@ -49,10 +49,22 @@ def finish(source: Source, recorder: Recorder, transaction: RequestTransaction) 
             else:
                 recorder.finish(transaction, end)
         finally:
-            transaction.renamed = None  # its row is free: a name given now must not be written there
+            transaction.recorder = None  # its row is free: a name given now must not be written there
     except Exception:  # a gate
         source.failed()
         _rescue(source, recorder, transaction)
+    if transaction.breakdown is not None:
+        _finish_breakdown(source, recorder, transaction)
+
+
+def _finish_breakdown(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:
+    """Count where the time went: after the request itself, which must be counted in any case."""
+    breakdown = transaction.breakdown
+    try:
+        if breakdown is not None and not transaction.ignored:
+            recorder.operations.finish(breakdown, _route(transaction), transaction.start, monotonic_ns())
+    except Exception:  # a gate
+        source.failed()
 
 
 def _rescue(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:
@@ -76,7 +88,7 @@ def finish_stream(source: Source, recorder: Recorder, transaction: RequestTransa
             recorder.finish(transaction, transaction.start + transaction.first_byte)
             recorder.outcomes.record_stream(_route(transaction), kind, end - transaction.start)
         finally:
-            transaction.renamed = None
+            transaction.recorder = None
     except Exception:  # a gate
         source.failed()
         _rescue(source, recorder, transaction)

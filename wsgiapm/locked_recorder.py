@@ -53,9 +53,10 @@ class LockedRecorder(Recorder):
         self._lock = native.allocate_reentrant_lock()
         super().leave()
 
-    def _rename(self, transaction: Transaction) -> None:
+    def rename(self, transaction: Transaction) -> None:
+        """See `Recorder`."""
         with self._lock:
-            super()._rename(transaction)
+            super().rename(transaction)
 
 
 def check_interpreter() -> None:

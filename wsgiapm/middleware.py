@@ -79,7 +79,7 @@ def _begin(recorder: Recorder, environ: Environ) -> RequestTransaction:
     transaction: RequestTransaction = RequestTransaction()
     transaction.start = monotonic_ns()
     transaction.given_name = transaction.made_trace_id = transaction.attributes = transaction.error = None
-    transaction.status = transaction.headers = None
+    transaction.status = transaction.headers = transaction.breakdown = None
     transaction.first_byte = transaction.queue = transaction.size = 0
     transaction.finished = transaction.ignored = False
     transaction.method = method_and_scheme(environ["REQUEST_METHOD"], environ["wsgi.url_scheme"])

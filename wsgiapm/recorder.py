@@ -21,6 +21,7 @@ from wsgiapm.aggregate.layout import BEGUN, COUNTING, ENDED, ENDED_COUNTING, FAI
 from wsgiapm.aggregate.snapshot import Attributes
 from wsgiapm.free_rows import FreeRows
 from wsgiapm.native import get_ident
+from wsgiapm.operations import Operations
 from wsgiapm.outcomes import Outcomes
 from wsgiapm.route_names import RouteNames
 from wsgiapm.transaction import Transaction
@@ -33,7 +34,6 @@ _OTHER_SERIES = 200
 Key = tuple[str, int | None, int, str | None]
 Entry = tuple[int, list[int], Series]
 Sums = tuple[int, int, int]
-
 
 _HTTP = {method: tag(0, code, 0) for method, code in schema.METHOD_CODES.items()}
 _HTTPS = {method: tag(0, code, 1) for method, code in schema.METHOD_CODES.items()}
@@ -61,10 +61,9 @@ class Recorder:
         self._paths = self._names.of_paths
         self._waiting: list[tuple[Key, int, Sums, int]] = []
         self._queue = Durations(instance, schema.QUEUE_TIME, ())
-        self.outcomes = Outcomes(instance, max_series)
+        self.outcomes, self.operations = Outcomes(instance, max_series), Operations(instance)
         self._rows = FreeRows(instance)
         self._free, self._freed = self._rows.at_hand, self._rows.freed
-        self.renamed = self._rename
         self._use_cells()
         instance.moved = self._use_cells
 
@@ -78,7 +77,7 @@ class Recorder:
         if found is None:
             found = self._names.learn(path)
         transaction.fallback, name = found
-        transaction.renamed = self.renamed
+        transaction.recorder = self
         transaction.tag = word = name | transaction.method
         cells = self.cells
         try:
@@ -294,7 +293,8 @@ class Recorder:
             if len(index.examples) < EXAMPLES_AT_MOST:
                 index.add_example(reason, route.shorten(key[0]))
 
-    def _rename(self, transaction: Transaction) -> None:
+    def rename(self, transaction: Transaction) -> None:
+        """See `transaction.Recording`."""
         if transaction.row and transaction.given_name is not None:
             transaction.tag = self._names.word(transaction.given_name) | transaction.method
             self.cells[transaction.row + 1] = transaction.tag

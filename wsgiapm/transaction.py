@@ -4,25 +4,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Protocol
+
+from wsgiapm.breakdown import Breakdown, Counter
 
 # Names are kept in memory that all workers share, for as long as it lives.
 _LONGEST_NAME = 200
-_Renamed = Callable[["Transaction"], None]
+
+
+class Recording(Protocol):
+    """Who records a transaction while it runs."""
+
+    @property
+    def operations(self) -> Counter:
+        """Who counts the calls it makes."""
+
+    def rename(self, transaction: Transaction) -> None:
+        """Take notice of a name given while the transaction runs."""
 
 
 class Transaction:
     """One unit of work. Times are monotonic nanoseconds.
 
     `ignored` transactions are not recorded. `row` is where it stands among those in flight, `tag` what is written
-    there; both are the recorder's. `first_byte` is counted from the start; 0 means that it came with the last one.
+    there; both are the recorder's, which is `recorder` as long as the transaction runs. `breakdown` tells where the time
+    went, from the first span on. `first_byte` is counted from the start; 0 means that it came with the last one.
     `fallback` is the route for when nobody gives a better name; `given_name` is `name` without the cost of a property,
     `made_trace_id` the same of `trace_id`.
     """
 
     __slots__ = (
         "attributes",
+        "breakdown",
         "error",
         "fallback",
         "first_byte",
@@ -31,7 +45,7 @@ class Transaction:
         "made_trace_id",
         "method",
         "queue",
-        "renamed",
+        "recorder",
         "row",
         "size",
         "start",
@@ -44,18 +58,19 @@ class Transaction:
     row: int
     fallback: str
     method: int
-    renamed: _Renamed | None
+    recorder: Recording | None
 
     def __init__(self) -> None:
         """Begin with nothing known."""
         self.given_name: str | None = None
         self.made_trace_id: str | None = None
         self.attributes: dict[str, object] | None = None
+        self.breakdown: Breakdown | None = None
         self.error: str | None = None
         self.first_byte = 0
         self.ignored = False
         self.queue = 0
-        self.renamed = None
+        self.recorder = None
         self.size = 0
         self.status: int | None = None
 
@@ -68,8 +83,8 @@ class Transaction:
     def name(self, name: str) -> None:
         text = name if type(name) is str else str(name)  # whatever the app gives must count
         self.given_name = text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
-        if self.renamed is not None:
-            self.renamed(self)
+        if self.recorder is not None:
+            self.recorder.rename(self)
 
     @property
     def trace_id(self) -> str:

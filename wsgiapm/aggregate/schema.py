@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wsgiapm.aggregate.histogram import HTTP_BOUNDS
-from wsgiapm.aggregate.layout import COUNTER, HISTOGRAM, TRANSACTIONS
+from wsgiapm.aggregate.histogram import DB_BOUNDS, HTTP_BOUNDS
+from wsgiapm.aggregate.layout import COUNTER, HISTOGRAM, NANOSECONDS, TRANSACTIONS
 from wsgiapm.aggregate.snapshot import Attributes
 
 REQUEST_DURATION = "http.server.request.duration"
@@ -17,6 +17,8 @@ ACTIVE_REQUESTS = "http.server.active_requests"
 APDEX_REQUESTS = "wsgiapm.apdex.requests"
 APDEX_THRESHOLD = "wsgiapm.apdex.threshold"
 QUEUE_TIME = "wsgiapm.queue.time"
+COMPONENT_TIME = "wsgiapm.component.time"
+DB_DURATION = "db.client.operation.duration"
 ABORTED_REQUESTS = "wsgiapm.aborted_requests"
 CLIENT_DISCONNECTS = "wsgiapm.client_disconnects"
 STREAM_DURATION = "wsgiapm.stream.duration"
@@ -72,6 +74,8 @@ METRICS = {
     CLIENT_DISCONNECTS: Metric(
         "{request}", COUNTER, 1, "Requests whose client went away before it had the whole response."
     ),
+    DB_DURATION: Metric("s", HISTOGRAM, 1, "Duration of database operations.", DB_BOUNDS),
+    COMPONENT_TIME: Metric("s", NANOSECONDS, 1, "Where the time of transactions went, by component."),
     ABORTED_REQUESTS: Metric("{request}", COUNTER, 1, "Requests that were running when their worker died."),
     DROPPED: Metric(
         "{item}",

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A span: one call that a transaction waits for, as plain data, and what is known of such a call beforehand."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+PYTHON, TEMPLATE, DB, CACHE, EXTERNAL, MESSAGING, RESPONSE = range(7)
+COMPONENTS: Final = ("python", "template", "db", "cache", "external", "messaging", "response")
+"""What the time of a transaction is broken down into, by number."""
+
+Attributes = tuple[tuple[str, str | int], ...]
+
+
+class Operation:
+    """What calls of one kind to one place have in common; made once and kept, for it is compared by identity.
+
+    `component` is the number of one of `COMPONENTS`. Calls are counted in the histogram `metric` under `attributes`
+    (sorted by name, without `error.type`); with an empty `metric` they take their part of the time and are not counted.
+    `hides` tells that the same component called from within is a part of this call and no call of its own, as urllib3 is
+    for requests.
+    """
+
+    __slots__ = ("attributes", "component", "hides", "metric", "name")
+
+    def __init__(
+        self, name: str, component: int, metric: str = "", attributes: Attributes = (), *, hides: bool = True
+    ) -> None:
+        """`name` is for people: `SELECT walks`, `shop/walk.html`."""
+        self.name = name
+        self.component = component
+        self.metric = metric
+        self.attributes = attributes
+        self.hides = hides
+
+    def __repr__(self) -> str:
+        return f"<Operation {self.name!r}>"
+
+
+class Whole(Protocol):
+    """What a span is a part of."""
+
+    def open(self, span: Span) -> None:
+        """Let a span begin, at its start."""
+
+    def close(self, span: Span, now: int) -> None:
+        """Let a span end."""
+
+
+class Span:
+    """One call while it runs. Times are monotonic nanoseconds; `own` is the time not spent in spans within it.
+
+    `outer` is the span it runs in, in its own context; `error` the `error.type` of a call that failed.
+    """
+
+    __slots__ = ("breakdown", "error", "operation", "outer", "own", "start")
+
+    def __init__(self, operation: Operation, breakdown: Whole, outer: Span | None, start: int) -> None:
+        """Begin at `start`, as part of a transaction's `breakdown`."""
+        self.operation = operation
+        self.breakdown = breakdown
+        self.outer = outer
+        self.start = start
+        self.own = 0
+        self.error: str | None = None

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Beginning and ending spans of the transaction that runs in this context, and which span is the innermost here."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from wsgiapm.breakdown import Breakdown
+from wsgiapm.clock import monotonic_ns
+from wsgiapm.span import Operation, Span
+from wsgiapm.transaction import CURRENT, Transaction
+
+_INNERMOST: ContextVar[Span | None] = ContextVar("wsgiapm.span", default=None)
+_innermost, _set_innermost = _INNERMOST.get, _INNERMOST.set
+
+running = CURRENT.get
+"""Return the transaction that runs in this context, or None: then there is nothing to record."""
+
+
+def begin(transaction: Transaction, operation: Operation) -> Span | None:
+    """Begin a span now; None when it belongs to a call that is being recorded already, or the transaction has ended.
+
+    Who has been given a span has to `end` it, in whatever way the call ends.
+    """
+    breakdown = transaction.breakdown
+    if breakdown is None:
+        if transaction.recorder is None:
+            return None
+        breakdown = transaction.breakdown = Breakdown(transaction.recorder.operations)
+    outer = _innermost()
+    if outer is not None:
+        if outer.breakdown is not breakdown:  # of a transaction around this one, or before it
+            outer = None
+        elif outer.operation.hides and outer.operation.component == operation.component:
+            return None
+    span = Span(operation, breakdown, outer, monotonic_ns())
+    breakdown.open(span)
+    _set_innermost(span)
+    return span
+
+
+def end(span: Span, error: str | None = None) -> None:
+    """End a span now; `error` is the `error.type` of a call that failed."""
+    now = monotonic_ns()
+    span.error = error
+    _set_innermost(span.outer)
+    span.breakdown.close(span, now)
