@@ -11,6 +11,7 @@ import pytest
 
 from wsgiapm import instruments
 from wsgiapm.instruments import _patch
+from wsgiapm.span import DB, Operation
 
 MODULES = [import_module(f"wsgiapm.instruments.{name}") for name in instruments.TABLE]
 PATCHES = [pytest.param(patch, id=patch.target) for module in MODULES for patch in module.PATCHES]
@@ -41,7 +42,7 @@ def run(code):
 def test_an_instrument_is_data(module):
     """What library, which versions, which patches."""
     assert module.__name__.rpartition(".")[2] == module.MODULE
-    assert all(isinstance(patch, _patch.Patch) for patch in module.PATCHES)
+    assert all(isinstance(patch, _patch.AnyPatch) for patch in module.PATCHES)
     assert all(patch.module.partition(".")[0] == module.MODULE for patch in module.PATCHES)
 
 
@@ -232,3 +233,78 @@ def test_a_class_that_cannot_be_patched_fails_quietly(library):
 
     assert [type(failure) for failure in failures] == [TypeError]
     assert (5).bit_length() == 3
+
+
+@pytest.fixture
+def counted():
+    """What has been counted in the transaction that runs here, by name and error."""
+    from types import SimpleNamespace
+
+    from wsgiapm.transaction import CURRENT, Transaction
+
+    calls = []
+    transaction = Transaction()
+    transaction.recorder = SimpleNamespace(
+        operations=SimpleNamespace(count=lambda operation, error, _: calls.append((operation.name, error)))
+    )
+    token = CURRENT.set(transaction)
+    yield calls
+    CURRENT.reset(token)
+
+
+ANSWER = Operation("answer", DB, "db.client.operation.duration")
+
+
+def test_a_call_is_a_span(library, counted):
+    """It is counted with what `describe` says of it, and gives what it gave before."""
+    seen = []
+
+    def describe(instance, args, kwargs):
+        seen.append((type(instance), args, kwargs))
+        return ANSWER
+
+    _patch.install((_patch.Call("a_library", "Parent.answer", describe),), sys.exit)
+
+    assert library.Parent().answer(value=42) == 42
+    assert counted == [("answer", None)]
+    assert seen == [(library.Parent, (), {"value": 42})]
+
+
+def test_a_call_that_fails_is_counted_as_that(library, counted, monkeypatch):
+    """With the type of the exception, which passes as the same object."""
+    error = KeyError("own")
+
+    def answer(self, value):
+        raise error
+
+    monkeypatch.setattr(library.Parent, "answer", answer)
+    _patch.install((_patch.Call("a_library", "Parent.answer", lambda *_: ANSWER),), sys.exit)
+    with pytest.raises(KeyError) as caught:
+        library.Parent().answer(1)
+
+    assert caught.value is error
+    assert counted == [("answer", "KeyError")]
+    _patch.undo()
+
+
+def test_a_describe_that_raises_is_swallowed(library, counted):
+    """The call is made, and not recorded."""
+    failures = []
+    _patch.install(
+        (_patch.Call("a_library", "Parent.answer", lambda *_: 1 / 0),), lambda: failures.append(sys.exc_info()[1])
+    )
+
+    assert library.Parent().answer(42) == 42
+    assert [type(failure) for failure in failures] == [ZeroDivisionError]
+    assert counted == []
+
+
+def test_an_exchange_makes_something_of_its_own(library):
+    """And the original comes back."""
+    original = library.Parent.answer
+    patch = _patch.Exchange("a_library", "Parent.answer", lambda original, failed: lambda self, value: -value)
+    _patch.install((patch,), sys.exit)
+    assert library.Parent().answer(42) == -42
+    _patch.undo()
+
+    assert library.Parent.answer is original

@@ -11,14 +11,18 @@ from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wsgiapm.transaction import current_transaction
+from wsgiapm.request import error_type
+from wsgiapm.tracing import begin, end, running
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from wsgiapm.span import Operation
+
 STATIC = "(static)"
 """The route of files that are served as they are."""
 
+Describe = Callable[[Any, tuple[Any, ...], dict[str, Any]], "Operation | None"]
 Name = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], str | None]
 
 
@@ -30,6 +34,29 @@ class Patch(NamedTuple):
     name: Name
 
 
+class Call(NamedTuple):
+    """One function or method whose calls in a transaction are spans.
+
+    `describe(instance, args, kwargs)` returns the operation a call is, or None for one that is not to be recorded. It is pure,
+    and returns the same object for calls of the same kind.
+    """
+
+    module: str
+    target: str
+    describe: Describe
+
+
+class Exchange(NamedTuple):
+    """One function or class that is exchanged for what `make(original, failed)` returns, where a span around it is not enough."""
+
+    module: str
+    target: str
+    make: Callable[[Any, Callable[[], None]], Any]
+
+
+AnyPatch = Patch | Call | Exchange
+
+
 class _Installed(NamedTuple):
     holder: Any
     attribute: str
@@ -37,14 +64,48 @@ class _Installed(NamedTuple):
     own: bool
 
 
-_installed: dict[Patch, _Installed | None] = {}
+_installed: dict[AnyPatch, _Installed | None] = {}
 
 
-def _wrap(original: Callable[..., Any], patch: Patch, failed: Callable[[], None]) -> Callable[..., Any]:
+def traced(original: Callable[..., Any], describe: Describe, failed: Callable[[], None]) -> Callable[..., Any]:
+    """Return a method that does what `original` does, with a span around each call made in a transaction.
+
+    `failed` is called while an exception of ours is being handled.
+    """
+
+    @wraps(original)
+    def wrapper(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
+        transaction = running()
+        if transaction is None:
+            return original(instance, *args, **kwargs)
+        try:
+            operation = describe(instance, args, kwargs)
+            span = None if operation is None else begin(transaction, operation)
+        except Exception:  # a gate
+            failed()
+            span = None
+        if span is None:
+            return original(instance, *args, **kwargs)
+        error = None
+        try:
+            return original(instance, *args, **kwargs)
+        except BaseException as raised:
+            error = error_type(raised)
+            raise
+        finally:
+            try:
+                end(span, error)
+            except Exception:  # a gate
+                failed()
+
+    return wrapper
+
+
+def _named(original: Callable[..., Any], patch: Patch, failed: Callable[[], None]) -> Callable[..., Any]:
     @wraps(original)
     def wrapper(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
         result = original(instance, *args, **kwargs)
-        transaction = current_transaction()
+        transaction = running()
         if transaction is not None and transaction.name is None:
             try:
                 name = patch.name(instance, args, kwargs, result)
@@ -57,13 +118,21 @@ def _wrap(original: Callable[..., Any], patch: Patch, failed: Callable[[], None]
     return wrapper
 
 
+def _replace(original: Any, patch: AnyPatch, failed: Callable[[], None]) -> Any:
+    if isinstance(patch, Patch):
+        return _named(original, patch, failed)
+    if isinstance(patch, Call):
+        return traced(original, patch.describe, failed)
+    return patch.make(original, failed)
+
+
 class _Watch:
     """A finder that finds nothing: it learns that a library is about to be imported, and only then loads wrapt.
 
     wrapt imports asyncio, which takes as much time and memory as all of ours together.
     """
 
-    def __init__(self, patches: list[Patch], failed: Callable[[], None]) -> None:
+    def __init__(self, patches: list[AnyPatch], failed: Callable[[], None]) -> None:
         self._patches = patches
         self._failed = failed
 
@@ -86,9 +155,9 @@ class _Watch:
             return None
 
 
-def install(patches: Sequence[Patch], failed: Callable[[], None]) -> None:
+def install(patches: Sequence[AnyPatch], failed: Callable[[], None]) -> None:
     """Install patches, now where the library has been imported, else when it is."""
-    waiting = []
+    waiting: list[AnyPatch] = []
     for patch in patches:
         if patch in _installed:
             continue
@@ -101,7 +170,7 @@ def install(patches: Sequence[Patch], failed: Callable[[], None]) -> None:
         sys.meta_path.insert(0, _Watch(waiting, failed))
 
 
-def _apply(patch: Patch, failed: Callable[[], None], module: ModuleType) -> None:
+def _apply(patch: AnyPatch, failed: Callable[[], None], module: ModuleType) -> None:
     if patch not in _installed or _installed[patch] is not None:
         return
     *path, attribute = patch.target.split(".")
@@ -111,7 +180,7 @@ def _apply(patch: Patch, failed: Callable[[], None], module: ModuleType) -> None
             holder = getattr(holder, name)
         original = getattr(holder, attribute)
         own = attribute in vars(holder)
-        setattr(holder, attribute, _wrap(original, patch, failed))
+        setattr(holder, attribute, _replace(original, patch, failed))
         _installed[patch] = _Installed(holder, attribute, original, own)
     except AttributeError:  # another version of the library: it has no such thing
         return
