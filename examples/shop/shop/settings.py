@@ -4,6 +4,8 @@
 import os
 from pathlib import Path
 
+from shop.databases import database
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = False
@@ -18,19 +20,8 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 
-# Several workers write at once: readers and a writer do not block each other in WAL mode, and a writer takes its lock when
-# the transaction begins (IMMEDIATE), where SQLite waits for its turn instead of failing.
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ.get("SHOP_DATABASE", str(BASE_DIR / "shop.sqlite3")),
-        "OPTIONS": {
-            "timeout": 20,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        },
-    }
-}
+# A path, or an address such as mysql://root@127.0.0.1:3306/shop or postgresql://shop@127.0.0.1:5432/shop.
+DATABASES = {"default": database(os.environ.get("SHOP_DATABASE", str(BASE_DIR / "shop.sqlite3")))}
 
 # The manual that customers download; `manage.py setup_shop` writes it.
 MANUAL = os.environ.get("SHOP_MANUAL", str(BASE_DIR / "manual.pdf"))
