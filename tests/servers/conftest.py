@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -187,6 +188,28 @@ class Client:
         thread = threading.Thread(target=ask)
         thread.start()
         return thread
+
+
+@pytest.fixture
+def ask_for_files(wait_until: Callable[..., Any]) -> Callable[[Any, Client], list[list[str]]]:
+    """`ask_for_files(running, client)` has the server send a file, with a number and without; returns what it did with each."""
+
+    def told(running: Any) -> list[str]:
+        return re.findall(r"^file: (\w+)$", running.output(), re.MULTILINE)
+
+    def ask(running: Any, client: Client) -> list[list[str]]:
+        with open(os.path.join(APPS, "answers.py"), "rb") as file:
+            content = file.read()
+        found = []
+        for query in ("?numbered", ""):
+            before = len(told(running))
+            assert client.get(f"/sent{query}") == (200, content)
+            wait_until(lambda before=before: "closed" in told(running)[before:], "the file is closed")
+            found.append((before, len(told(running))))
+        client.get("/json")  # whatever else would be done with it has been done
+        return [told(running)[before:after] for before, after in found]
+
+    return ask
 
 
 @pytest.fixture

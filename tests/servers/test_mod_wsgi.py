@@ -107,3 +107,18 @@ def test_nothing_is_lost_when_processes_come_and_go(start, counts, marks, stub, 
     assert counts.requests == {("/json", 200): 2060, ("/pid", 200): 21}
     assert (counts.running, counts.aborted) == (0, {("/stuck", "killed"): 1})
     assert stub.totals[-1] == 2081
+
+
+def test_a_file_is_sent_in_apaches_own_way(start, counts, ask_for_files):
+    """One that has a number is not read by anybody in Python, each is closed once, and its bytes are counted: as without us."""
+    done = []
+    for enabled in ("false", "true"):
+        running, client = start(*SETUPS["1 process, 5 threads"], WSGIAPM_ENABLED=enabled)
+        done.append(ask_for_files(running, client))
+        running.stop(timeout=40)
+
+    assert done[1] == done[0]
+    assert done[1][0] == ["closed"]
+    assert [told.count("closed") for told in done[1]] == [1, 1]
+    assert counts.requests == {("/sent", 200): 2, ("/json", 200): 1}
+    assert counts.size["/sent"] == 2 * os.path.getsize(os.path.join(APPS, "answers.py"))

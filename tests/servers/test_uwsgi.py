@@ -419,6 +419,23 @@ def test_twenty_thousand_requests_are_all_counted(uwsgi, counts):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("setup", ["alone", "prefork", "gevent"])
+def test_a_file_is_sent_in_uwsgis_own_way(setup, uwsgi, counts, ask_for_files):
+    """One that has a number is not read by anybody in Python, each is closed once, and its bytes are counted: as without us."""
+    done = []
+    for enabled in ("false", "true"):
+        running, client = uwsgi(*SETUPS[setup], env={"WSGIAPM_ENABLED": enabled})
+        done.append(ask_for_files(running, client))
+        leave_nothing_behind(running, *SETUPS[setup])
+
+    assert done[1] == done[0]
+    assert done[1][0] == ["closed"]
+    assert [told.count("closed") for told in done[1]] == [1, 1]
+    assert counts.requests == {("/sent", 200): 2, ("/json", 200): 1}
+    assert counts.size["/sent"] == 2 * os.path.getsize(os.path.join(APPS, "answers.py"))
+
+
+@pytest.mark.long
 def test_a_client_that_goes_away_is_counted_once(uwsgi, counts, wait_until):
     """Whatever uwsgi makes of it."""
     running, client = uwsgi(*SETUPS["prefork"])

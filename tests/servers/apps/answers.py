@@ -38,6 +38,29 @@ def _file(environ, start_response):
     return body
 
 
+class _Telling:
+    """A file that tells what is asked of it; a server that sends it by its number never reads it."""
+
+    def __init__(self, file, *, numbered):
+        self._file = file
+        if numbered:
+            self.fileno, self.tell = file.fileno, file.tell
+
+    def read(self, *size):
+        os.write(2, b"file: read\n")
+        return self._file.read(*size)
+
+    def close(self):
+        os.write(2, b"file: closed\n")
+        self._file.close()
+
+
+def _sent(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(os.path.getsize(__file__)))])
+    file = open(__file__, "rb")  # noqa: SIM115  # the server closes it
+    return environ["wsgi.file_wrapper"](_Telling(file, numbered=environ["QUERY_STRING"] == "numbered"))
+
+
 def _write(environ, start_response):
     write = start_response("200 OK", [("Content-Type", "text/plain")])
     write(b"hel")
