@@ -24,6 +24,7 @@ GATES = {
     "wsgiapm/body.py",  # part of the middleware's gate
     "wsgiapm/ending.py",  # the same
     "wsgiapm/harvest.py",
+    "wsgiapm/instruments/_calls.py",
     "wsgiapm/instruments/_patch.py",
     "wsgiapm/middleware.py",
     "wsgiapm/special_paths.py",  # answers in place of the app: part of the middleware's gate

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Protocol
 
 from wsgiapm.breakdown import Breakdown, Counter
+from wsgiapm.dotted_name import dotted_name
 
 # Names are kept in memory that all workers share, for as long as it lives.
 _LONGEST_NAME = 200
@@ -31,7 +32,8 @@ class Transaction:
     there; both are the recorder's, which is `recorder` as long as the transaction runs. `breakdown` tells where the time
     went, from the first span on. `first_byte` is counted from the start; 0 means that it came with the last one.
     `fallback` is the route for when nobody gives a better name; `given_name` is `name` without the cost of a property,
-    `made_trace_id` the same of `trace_id`.
+    `made_trace_id` the same of `trace_id`. `view` is what answers a request (a function, a class, a method), where a
+    framework told so; else it is not there.
     """
 
     __slots__ = (
@@ -51,6 +53,7 @@ class Transaction:
         "start",
         "status",
         "tag",
+        "view",
     )
 
     start: int
@@ -59,6 +62,7 @@ class Transaction:
     fallback: str
     method: int
     recorder: Recording | None
+    view: object
 
     def __init__(self) -> None:
         """Begin with nothing known."""
@@ -92,6 +96,12 @@ class Transaction:
         if self.made_trace_id is None:
             self.made_trace_id = os.urandom(16).hex()
         return self.made_trace_id
+
+    @property
+    def function_name(self) -> str | None:
+        """The dotted name of the view, None when it is not known: `code.function.name`."""
+        view = getattr(self, "view", None)
+        return None if view is None else dotted_name(view)
 
     def ignore(self) -> None:
         """Leave this transaction out of everything."""

@@ -1,26 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of instruments, and switching them on."""
+"""The table of instruments, and switching them on.
+
+An instrument is a module of this package that is data: `MODULE` is the library's, `VERSIONS` those it is made for,
+`RECORDS` says what it records, `PATCHES` is how; `DISTRIBUTION` is the library's name on PyPI, where that is another
+one. It is imported when its library is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from importlib import import_module
+from typing import Final
 
 from wsgiapm.instruments import _patch
+from wsgiapm.instruments._news import News, say_nothing
+from wsgiapm.instruments._patch import Failed
 
-TABLE = ("django", "flask")
+TABLE: Final = {
+    "django": "django",
+    "flask": "flask",
+}
+"""The library's module by the instrument's name, which is also that of its module here."""
+
+_news = News()
 
 
-def install(disabled: Collection[str], failed: Callable[[], None]) -> None:
+def install(disabled: Collection[str], failed: Failed, tell: Callable[[str, str], None] = say_nothing) -> None:
     """Install every instrument that is not disabled, each when its library is first imported.
 
-    `failed` is called while an exception is being handled that an instrument raised.
+    `failed` is called while an exception is being handled that an instrument raised. `tell(level, message)` is what
+    says which instrument has been installed for which library.
     """
-    for name in TABLE:
+    _news.tell = tell
+    for name, library in TABLE.items():
         if name not in disabled:
-            _patch.install(import_module(f"wsgiapm.instruments.{name}").PATCHES, failed)
+            _patch.when_imported(library, partial(_install, name, failed), failed)
+
+
+def _install(name: str, failed: Failed) -> None:
+    instrument = import_module(f"wsgiapm.instruments.{name}")
+    _patch.install(instrument.PATCHES, failed, partial(_news.admit, name, instrument))
 
 
 def uninstall() -> None:
     """Undo everything that was installed."""
     _patch.undo()
+    _news.forget()

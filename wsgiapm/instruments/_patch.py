@@ -8,26 +8,42 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wsgiapm.request import error_type
-from wsgiapm.tracing import begin, end, running
+from wsgiapm.instruments._calls import Describe, Failed, Name, named, traced
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from wsgiapm.span import Operation
+__all__ = [
+    "STATIC",
+    "AnyPatch",
+    "Call",
+    "Describe",
+    "Exchange",
+    "Failed",
+    "Name",
+    "Patch",
+    "install",
+    "is_imported",
+    "traced",
+    "undo",
+    "when_imported",
+]
 
 STATIC = "(static)"
 """The route of files that are served as they are."""
 
-Describe = Callable[[Any, tuple[Any, ...], dict[str, Any]], "Operation | None"]
-Name = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], str | None]
+Admit = Callable[[], bool]
+"""Is asked once the library is there whether it is to be patched."""
 
 
 class Patch(NamedTuple):
-    """One method that tells a route: `name(instance, args, kwargs, result)` is asked after each call in a transaction."""
+    """One method that tells a route: `name(instance, args, kwargs, result)` is asked after each call in a transaction.
+
+    It returns the route and the view that answers, or None where there is no route.
+    """
 
     module: str
     target: str
@@ -62,65 +78,17 @@ class _Installed(NamedTuple):
     attribute: str
     original: Any
     own: bool
+    ours: Any
 
 
 _installed: dict[AnyPatch, _Installed | None] = {}
 
 
-def traced(original: Callable[..., Any], describe: Describe, failed: Callable[[], None]) -> Callable[..., Any]:
-    """Return a method that does what `original` does, with a span around each call made in a transaction.
-
-    `failed` is called while an exception of ours is being handled.
-    """
-
-    @wraps(original)
-    def wrapper(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
-        transaction = running()
-        if transaction is None:
-            return original(instance, *args, **kwargs)
-        try:
-            operation = describe(instance, args, kwargs)
-            span = None if operation is None else begin(transaction, operation)
-        except Exception:  # a gate
-            failed()
-            span = None
-        if span is None:
-            return original(instance, *args, **kwargs)
-        error = None
-        try:
-            return original(instance, *args, **kwargs)
-        except BaseException as raised:
-            error = error_type(raised)
-            raise
-        finally:
-            try:
-                end(span, error)
-            except Exception:  # a gate
-                failed()
-
-    return wrapper
-
-
-def _named(original: Callable[..., Any], patch: Patch, failed: Callable[[], None]) -> Callable[..., Any]:
-    @wraps(original)
-    def wrapper(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
-        result = original(instance, *args, **kwargs)
-        transaction = running()
-        if transaction is not None and transaction.name is None:
-            try:
-                name = patch.name(instance, args, kwargs, result)
-                if name is not None:
-                    transaction.name = name
-            except Exception:  # a gate
-                failed()
-        return result
-
-    return wrapper
-
-
-def _replace(original: Any, patch: AnyPatch, failed: Callable[[], None]) -> Any:
+def _replace(original: Any, patch: AnyPatch, failed: Failed) -> Any:
+    if isinstance(original, (classmethod, staticmethod)):
+        return type(original)(_replace(original.__func__, patch, failed))
     if isinstance(patch, Patch):
-        return _named(original, patch, failed)
+        return named(original, patch.name, failed)
     if isinstance(patch, Call):
         return traced(original, patch.describe, failed)
     return patch.make(original, failed)
@@ -132,56 +100,86 @@ class _Watch:
     wrapt imports asyncio, which takes as much time and memory as all of ours together.
     """
 
-    def __init__(self, patches: list[AnyPatch], failed: Callable[[], None]) -> None:
-        self._patches = patches
-        self._failed = failed
+    def __init__(self) -> None:
+        self.before: dict[str, list[tuple[Callable[[], None], Failed]]] = {}
+        self.patches: dict[str, list[tuple[AnyPatch, Failed, Admit]]] = {}
 
     def find_spec(self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None) -> Any:
         """Hand the library over to wrapt, which patches it once it is imported."""
-        due = [patch for patch in self._patches if patch.module == name]
-        if not due:
+        for act, failed in self.before.pop(name, ()):
+            _try(act, failed)
+        due = self.patches.pop(name, None)
+        if due is None:
             return None
-        self._patches = [patch for patch in self._patches if patch.module != name]
         try:
             from importlib.util import find_spec  # noqa: PLC0415
 
             import wrapt  # noqa: PLC0415
 
-            for patch in due:
-                wrapt.register_post_import_hook(partial(_apply, patch, self._failed), name)
+            for patch, failed, admit in due:
+                wrapt.register_post_import_hook(partial(_apply, patch, failed, admit), name)
             return find_spec(name)  # by way of wrapt's own finder, which it has just put first
         except Exception:  # a gate: this runs within the app's import
-            self._failed()
+            due[0][1]()
             return None
 
 
-def install(patches: Sequence[AnyPatch], failed: Callable[[], None]) -> None:
-    """Install patches, now where the library has been imported, else when it is."""
-    waiting: list[AnyPatch] = []
+_watch = _Watch()
+
+
+def _start_watching() -> None:
+    if _watch not in sys.meta_path:
+        sys.meta_path.insert(0, _watch)
+
+
+def when_imported(module: str, act: Callable[[], None], failed: Failed) -> None:
+    """Call `act` now if a library has been imported, else right before it is."""
+    if sys.modules.get(module) is not None:
+        _try(act, failed)
+    else:
+        _watch.before.setdefault(module, []).append((act, failed))
+        _start_watching()
+
+
+def _try(act: Callable[[], None], failed: Failed) -> None:
+    try:
+        act()
+    except Exception:  # a gate: this may run within the app's import
+        failed()
+
+
+def _always() -> bool:
+    return True
+
+
+def install(patches: Sequence[AnyPatch], failed: Failed, admit: Admit = _always) -> None:
+    """Install patches, now where the library has been imported, else when it is, if `admit` then says so."""
     for patch in patches:
         if patch in _installed:
             continue
         _installed[patch] = None
         if sys.modules.get(patch.module) is not None:
-            _apply(patch, failed, sys.modules[patch.module])
+            _apply(patch, failed, admit, sys.modules[patch.module])
         else:
-            waiting.append(patch)
-    if waiting:
-        sys.meta_path.insert(0, _Watch(waiting, failed))
+            _watch.patches.setdefault(patch.module, []).append((patch, failed, admit))
+            _start_watching()
 
 
-def _apply(patch: AnyPatch, failed: Callable[[], None], module: ModuleType) -> None:
+def _apply(patch: AnyPatch, failed: Failed, admit: Admit, module: ModuleType) -> None:
     if patch not in _installed or _installed[patch] is not None:
         return
     *path, attribute = patch.target.split(".")
     try:
+        if not admit():
+            return
         holder: Any = module
         for name in path:
             holder = getattr(holder, name)
-        original = getattr(holder, attribute)
         own = attribute in vars(holder)
-        setattr(holder, attribute, _replace(original, patch, failed))
-        _installed[patch] = _Installed(holder, attribute, original, own)
+        original = vars(holder)[attribute] if own else getattr(holder, attribute)
+        ours = _replace(original, patch, failed)
+        setattr(holder, attribute, ours)
+        _installed[patch] = _Installed(holder, attribute, original, own, ours)
     except AttributeError:  # another version of the library: it has no such thing
         return
     except Exception:  # a gate: this runs within the app's import
@@ -189,15 +187,21 @@ def _apply(patch: AnyPatch, failed: Callable[[], None], module: ModuleType) -> N
 
 
 def undo() -> None:
-    """Put everything back as it was; what was inherited is inherited again."""
-    for installed in _installed.values():
-        if installed is not None:
+    """Put everything back as it was; what was inherited is inherited again.
+
+    Where somebody else has patched over ours, that stays, for it calls ours.
+    """
+    for installed in reversed(_installed.values()):
+        if installed is not None and vars(installed.holder).get(installed.attribute) is installed.ours:
             if installed.own:
                 setattr(installed.holder, installed.attribute, installed.original)
             else:
                 delattr(installed.holder, installed.attribute)
     _installed.clear()
-    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Watch)]
+    _watch.before.clear()
+    _watch.patches.clear()
+    if _watch in sys.meta_path:
+        sys.meta_path.remove(_watch)
 
 
 def is_imported(module: str) -> bool:

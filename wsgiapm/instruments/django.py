@@ -11,6 +11,8 @@ from wsgiapm.instruments._patch import STATIC, Patch
 
 MODULE = "django"
 VERSIONS = ">=4.2,<6"
+DISTRIBUTION = "Django"
+RECORDS = "route and view; name of each template, includes and all"
 
 _STATIC_VIEWS = {"django.contrib.staticfiles.views", "django.views.static"}
 _NAMED_GROUP = re.compile(r"\(\?P<(\w+)>")
@@ -48,15 +50,17 @@ def readable_route(route: str) -> str:
     return route if route.startswith("/") else "/" + route
 
 
-def _matched(_handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], match: Any) -> str | None:
+def _matched(_handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], match: Any) -> tuple[str, object] | None:
     request = args[0] if args else kwargs["request"]
     route = getattr(match, "route", None)
     if route is None:
         return None
-    if getattr(match.func, "__module__", None) in _STATIC_VIEWS:
-        return STATIC
-    script = str(request.META.get("SCRIPT_NAME", ""))
-    return script.rstrip("/") + readable_route(str(route))
+    view = match.func
+    if getattr(view, "__module__", None) in _STATIC_VIEWS:
+        return STATIC, view
+    script = request.META.get("SCRIPT_NAME", "")
+    route = readable_route(str(route))
+    return (str(script).rstrip("/") + route if script else route), view
 
 
 PATCHES = (Patch("django.core.handlers.base", "BaseHandler.resolve_request", _matched),)

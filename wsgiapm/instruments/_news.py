@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether an instrument is for the library that has been imported, and telling of it once.
+
+A library that is older than all an instrument is made for is left alone, with a warning. For one that is newer than all
+it has been tested with the instrument is installed: an update must not end the records, a patch whose place is gone is
+left out, and what goes wrong in another is caught at the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+from wsgiapm.instruments import _library
+
+
+def say_nothing(_level: str, _message: str) -> None:
+    """Be told something nobody is interested in."""
+
+
+class News:
+    """What there is to tell about instruments in this process."""
+
+    def __init__(self) -> None:
+        """Begin with nobody to tell it to."""
+        self.tell: Callable[[str, str], None] = say_nothing
+        self._admitted: dict[str, bool] = {}
+
+    def forget(self) -> None:
+        """Tell everything anew."""
+        self._admitted.clear()
+
+    def admit(self, name: str, instrument: ModuleType) -> bool:
+        """Tell whether an instrument is to be installed for its library, which is being imported."""
+        if name not in self._admitted:
+            self._admitted[name] = self._judge(name, instrument)
+        return self._admitted[name]
+
+    def _judge(self, name: str, instrument: ModuleType) -> bool:
+        distribution = getattr(instrument, "DISTRIBUTION", instrument.MODULE)
+        library = _library.find(instrument.MODULE, distribution)
+        if library is None:
+            return True
+        found = f"{instrument.MODULE} {library.version or '(of unknown version)'} from {library.file or '?'}"
+        verdict = _library.judge(library.version, instrument.VERSIONS)
+        if verdict == "too old":
+            self.tell("WARNING", f"instrument {name}: not installed, it is for {instrument.VERSIONS}: {found}")
+            return False
+        remark = f" (newer than tested: {instrument.VERSIONS})" if verdict else ""
+        self.tell("INFO", f"instrument {name}: {found}{remark}")
+        return True
