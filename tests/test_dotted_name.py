@@ -65,6 +65,18 @@ HERE = __name__
         (Derived.make, "Derived.make"),
         (View(), "View"),
     ],
+    ids=[
+        "function",
+        "decorated",
+        "partial",
+        "class",
+        "view_class",
+        "cls",
+        "method",
+        "inherited",
+        "class method",
+        "object",
+    ],
 )
 def test_a_view_is_called_as_it_is_found_in_the_source(what, name):
     """By module and qualified name, whatever a framework or a decorator has made of it."""

@@ -8,13 +8,13 @@ one. It is imported when its library is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 from importlib import import_module
 from typing import Final
 
 from wsgiapm.instruments import _patch
-from wsgiapm.instruments._news import News, say_nothing
+from wsgiapm.instruments._news import News
 from wsgiapm.instruments._patch import Failed
 
 TABLE: Final = {
@@ -26,13 +26,11 @@ TABLE: Final = {
 _news = News()
 
 
-def install(disabled: Collection[str], failed: Failed, tell: Callable[[str, str], None] = say_nothing) -> None:
+def install(disabled: Collection[str], failed: Failed) -> None:
     """Install every instrument that is not disabled, each when its library is first imported.
 
-    `failed` is called while an exception is being handled that an instrument raised. `tell(level, message)` is what
-    says which instrument has been installed for which library.
+    `failed` is called while an exception is being handled that an instrument raised.
     """
-    _news.tell = tell
     for name, library in TABLE.items():
         if name not in disabled:
             _patch.when_imported(library, partial(_install, name, failed), failed)
@@ -41,6 +39,14 @@ def install(disabled: Collection[str], failed: Failed, tell: Callable[[str, str]
 def _install(name: str, failed: Failed) -> None:
     instrument = import_module(f"wsgiapm.instruments.{name}")
     _patch.install(instrument.PATCHES, failed, partial(_news.admit, name, instrument))
+
+
+def announce(*, aloud: bool) -> None:
+    """Write into the log which instrument is on for which library, of which version, from which file.
+
+    One worker is to say it `aloud`: the others have the same to say, and do so on level DEBUG.
+    """
+    _news.announce(aloud=aloud)
 
 
 def uninstall() -> None:

@@ -8,23 +8,37 @@ left out, and what goes wrong in another is caught at the gate.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import ModuleType
 
+from wsgiapm import log
 from wsgiapm.instruments import _library
 
 
-def say_nothing(_level: str, _message: str) -> None:
-    """Be told something nobody is interested in."""
-
-
 class News:
-    """What there is to tell about instruments in this process."""
+    """What there is to tell about instruments in this process; it waits until it is known how loud that is to be."""
 
     def __init__(self) -> None:
-        """Begin with nobody to tell it to."""
-        self.tell: Callable[[str, str], None] = say_nothing
+        """Begin with nothing to tell."""
+        self._aloud: bool | None = None
+        self._waiting: list[tuple[str, str]] = []
         self._admitted: dict[str, bool] = {}
+
+    def announce(self, *, aloud: bool) -> None:
+        """Tell what has been kept, and from now on what there is at once: at its own level or, if not `aloud`, as DEBUG."""
+        self._aloud = aloud
+        waiting, self._waiting = self._waiting, []
+        for level, message in waiting:
+            self._tell(level, message)
+
+    def _tell(self, level: str, message: str) -> None:
+        if self._aloud is None:
+            self._waiting.append((level, message))
+        elif not self._aloud:
+            log.debug("%s", message)
+        elif level == "INFO":
+            log.info("%s", message)
+        else:
+            log.warning("%s", message)
 
     def forget(self) -> None:
         """Tell everything anew."""
@@ -44,8 +58,8 @@ class News:
         found = f"{instrument.MODULE} {library.version or '(of unknown version)'} from {library.file or '?'}"
         verdict = _library.judge(library.version, instrument.VERSIONS)
         if verdict == "too old":
-            self.tell("WARNING", f"instrument {name}: not installed, it is for {instrument.VERSIONS}: {found}")
+            self._tell("WARNING", f"instrument {name}: not installed, it is for {instrument.VERSIONS}: {found}")
             return False
         remark = f" (newer than tested: {instrument.VERSIONS})" if verdict else ""
-        self.tell("INFO", f"instrument {name}: {found}{remark}")
+        self._tell("INFO", f"instrument {name}: {found}{remark}")
         return True
