@@ -22,6 +22,7 @@ from wsgiapm.coroner import FindStatus
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.farewell import say_farewell
 from wsgiapm.harvest import Harvester, know_nothing
+from wsgiapm.instruments import announce as announce_instruments
 from wsgiapm.instruments import install
 from wsgiapm.joining import join_or_count_alone
 from wsgiapm.locked_recorder import check_interpreter, make_recorder
@@ -75,6 +76,7 @@ class Agent:
             self.failed(layout.INSTRUMENT_ERRORS)
         check_interpreter()
         instance = join_or_count_alone(settings, _process.find_status)
+        announce_instruments(aloud=instance.segment.number <= 0 and _process.speaks())
         self._self_report.open(instance, hooked=_process.hooked)
         recorder = make_recorder(instance, max_series=settings.max_series, error_status=settings.error_status)
         self._harvester = Harvester(instance, settings, recorder, _process.find_status)
