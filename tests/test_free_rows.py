@@ -111,7 +111,7 @@ def request(recorder, route="/x", status=200):
     """A request that has begun, as the middleware has it."""
     transaction = RequestTransaction()
     transaction.start = clock.monotonic_ns()
-    transaction.given_name = transaction.error = transaction.headers = None
+    transaction.given_name = transaction.error = transaction.breakdown = None
     transaction.first_byte = transaction.queue = transaction.size = 0
     transaction.finished = transaction.ignored = False
     transaction.status = status

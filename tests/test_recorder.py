@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
 import sys
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -30,6 +32,8 @@ from tests.aggregate.counting import (
 )
 from wsgiapm.aggregate import layout, schema
 from wsgiapm.aggregate.merge import merge
+from wsgiapm.places import method_and_scheme
+from wsgiapm.transaction import Transaction
 
 
 def make_busy(recorder):
@@ -130,7 +134,7 @@ def test_an_attacker_cannot_make_memory_grow(shared):
         finish(recorder, transaction, status=number % 1000)
 
     assert len(recorder._entries) <= 100
-    assert len(recorder._paths) <= 4096
+    assert sum(map(len, recorder._paths.values())) <= 4096
     assert len(recorder.instance.index.names) <= 101
     assert len(recorder.instance.index.series) <= 250
     assert finished(shared) == 20_000
@@ -388,3 +392,53 @@ def test_the_clock_may_jump(recorder, shared, monkeypatch):
     record(recorder)
     assert histograms(merge(shared))[0].sum == 0.001
     assert os.path.exists(shared)
+
+
+@pytest.mark.parametrize("has_row", [True, False])
+def test_what_has_a_name_before_it_begins_is_counted_under_it(recorder, shared, has_row):
+    """A transaction may be named before it begins; others of its path are not taken for it, nor it for them."""
+    record(recorder, "/jobs")
+    with contextlib.nullcontext() if has_row else no_free_row(recorder):
+        for _ in range(2):
+            named = Transaction()
+            named.name = "send letters"
+            named.start, named.method = 1_000_000_000, method_and_scheme("GET", "http")
+            recorder.begin(named, "/jobs")
+            finish(recorder, named)
+        record(recorder, "/jobs")
+
+    assert by_route(merge(shared)) == {"/jobs": 2, "send letters": 2}
+
+
+def test_each_outcome_of_a_route_is_counted_apart(recorder, shared):
+    """By status, error and method, by its name or by none, seen before or not: none is taken for another."""
+    expected = Counter()
+    for _ in range(3):
+        for status in (200, 404, 500, None):
+            for error in (None, "KeyError"):
+                for name in (None, "/a", "view"):
+                    transaction = started(recorder, "/a", method="POST" if status == 200 else "GET")
+                    if name is not None:
+                        transaction.name = name
+                    transaction.error = error
+                    finish(recorder, transaction, status=status)
+                    expected["(not found)" if status == 404 and name is None else name or "/a", status, error] += 1
+    counted = Counter()
+    for point in histograms(merge(shared)):
+        attributes = dict(point.attributes)
+        status = attributes.get(schema.STATUS)
+        error = attributes.get(schema.ERROR)
+        counted[attributes[schema.ROUTE], status, None if error == "500" else error] += point.count
+        assert attributes[schema.METHOD] == ("POST" if status == 200 else "GET")
+
+    assert counted == expected
+
+
+def test_an_answer_to_head_has_no_bytes(recorder, shared):
+    """Whatever the app gives as its body: the client does not get it. Neither when it is first counted nor later."""
+    for _ in range(3):
+        transaction = started(recorder, "/a", method="HEAD")
+        transaction.size = 1000
+        finish(recorder, transaction)
+
+    assert sum(family(merge(shared), schema.RESPONSE_SIZE).values()) == 0

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of routes in rows: remembered by path, patient with a busy index, and bounded."""
+"""Names of routes in rows: patient with a busy index, and bounded."""
 
 from __future__ import annotations
 
 import pytest
 
-from wsgiapm import route_names
 from wsgiapm.aggregate.index import Index, IndexFullError, MemoryLog
 from wsgiapm.aggregate.schema import UNKNOWN
 from wsgiapm.route_names import RouteNames
@@ -36,15 +35,6 @@ def names(log):
     return RouteNames(index, 10)
 
 
-def test_a_path_is_folded_once_and_remembered(names):
-    """The route of a path and its number are looked up, not made, from the second request on."""
-    route, word = names.learn("/orders/17")
-
-    assert route == "/orders/*"
-    assert word == names.word("/orders/*") != 0
-    assert names.of_paths == {"/orders/17": ("/orders/*", word)}
-
-
 def test_a_name_waits_for_a_process_that_writes_the_index(names, log):
     """The first request of a route has its name although another process was adding a series at that instant."""
     log.busy = 3
@@ -56,12 +46,11 @@ def test_a_name_does_not_wait_for_a_process_that_is_stopped(names, log):
     """Who holds the index for long keeps nobody waiting; the name is had later."""
     log.busy = 10**6
 
-    assert names.learn("/orders") == ("/orders", 0)
+    assert names.word("/orders") == 0
     assert 10**6 - log.busy < 100
-    assert names.of_paths == {}
 
     log.busy = 0
-    assert names.learn("/orders")[1] != 0
+    assert names.word("/orders") != 0
 
 
 def test_a_full_index_leaves_the_name_out(names, monkeypatch):
@@ -72,7 +61,7 @@ def test_a_full_index_leaves_the_name_out(names, monkeypatch):
 
     monkeypatch.setattr(names._index, "add_name", full)
 
-    assert names.learn("/orders") == ("/orders", 0)
+    assert names.word("/orders") == 0
 
 
 def test_names_are_bounded(names):
@@ -81,15 +70,3 @@ def test_names_are_bounded(names):
 
     assert all(words[:9])
     assert not any(words[10:])
-
-
-def test_paths_are_bounded(names, monkeypatch):
-    """A million distinct URLs of one route take no more memory than some thousand, and long ones none at all."""
-    monkeypatch.setattr(route_names, "PATHS_AT_MOST", 5)
-
-    for number in range(100):
-        names.learn(f"/orders/{number}")
-        assert len(names.of_paths) <= 5
-    names.learn("/orders/" + "x" * 300)
-
-    assert all(len(path) <= 200 for path in names.of_paths)

@@ -218,7 +218,7 @@ class APMMiddleware(Middleware):
         if _process.before_request is not None:
             special = preceded_by(_process.before_request, special)
         Middleware.__init__(middleware, app, agent, special)
-        return middleware
+        return middleware.__call__  # a bound method is called at half the price of an object
 
     def __init__(self, app: WSGIApp, **settings: object) -> None:
         """Do nothing: `app` may be a middleware itself, and is not to be made anew when it is returned as it is."""

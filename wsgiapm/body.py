@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wsgiapm.clock import monotonic_ns
-from wsgiapm.ending import HEAD, Source, fail, finish, finish_cut_off, finish_stream
+from wsgiapm.ending import Source, fail, finish, finish_cut_off, finish_stream
 from wsgiapm.recorder import Recorder
 from wsgiapm.request import UPGRADE, Environ, RequestTransaction, stream_kind
 from wsgiapm.transaction import CURRENT
@@ -167,7 +167,7 @@ class Body:
     def _was_being_sent(self) -> bool:
         """Tell whether a server can only have stopped asking because the client is gone, which shows when one writes."""
         transaction = self._transaction
-        if not transaction.first_byte or self._length == _NO_BYTES or transaction.method in HEAD:
+        if not transaction.first_byte or self._length == _NO_BYTES or transaction.place[3]:
             return False
         status = transaction.status
         return status is None or (status >= 200 and status not in _BODYLESS)

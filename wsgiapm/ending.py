@@ -14,12 +14,11 @@ from wsgiapm.aggregate.layout import TIMED_OUT
 from wsgiapm.aggregate.schema import NOT_FOUND
 from wsgiapm.clock import monotonic_ns
 from wsgiapm.disconnects import was_raised_by_server
-from wsgiapm.recorder import Recorder, method_and_scheme
+from wsgiapm.recorder import Recorder
 from wsgiapm.request import UPGRADE, Environ, RequestTransaction, error_type, note_ended_request, raised_in, stream_kind
 
 # Where gunicorn ends a worker that took too long; its hook tells of that, but not everybody has installed it.
 _GIVEN_UP = ("gunicorn.workers.base", "handle_abort")
-HEAD = (method_and_scheme("HEAD", "http"), method_and_scheme("HEAD", "https"))
 
 
 class Source(Protocol):
@@ -41,18 +40,14 @@ def finish(source: Source, recorder: Recorder, transaction: RequestTransaction) 
     transaction.finished = True
     try:
         try:
-            end = monotonic_ns()
-            if transaction.method in HEAD:
-                transaction.size = 0
             if transaction.ignored:
                 recorder.forget(transaction)
             else:
-                recorder.finish(transaction, end)
+                recorder.finish(transaction, monotonic_ns())
         finally:
             transaction.recorder = None  # its row is free: a name given now must not be written there
     except Exception:  # a gate
-        source.failed()
-        _rescue(source, recorder, transaction)
+        rescue(source, recorder, transaction)
     if transaction.breakdown is not None:
         _finish_breakdown(source, recorder, transaction)
 
@@ -67,8 +62,9 @@ def _finish_breakdown(source: Source, recorder: Recorder, transaction: RequestTr
         source.failed()
 
 
-def _rescue(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:
-    """See that a request which the recorder could not take is counted all the same, and keeps no row."""
+def rescue(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:
+    """See that a request which the recorder could not take, just now, is counted all the same, and keeps no row."""
+    source.failed()
     try:
         if not transaction.ignored:
             recorder.rescue(transaction, monotonic_ns())
@@ -90,8 +86,7 @@ def finish_stream(source: Source, recorder: Recorder, transaction: RequestTransa
         finally:
             transaction.recorder = None
     except Exception:  # a gate
-        source.failed()
-        _rescue(source, recorder, transaction)
+        rescue(source, recorder, transaction)
 
 
 def finish_cut_off(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:

@@ -14,7 +14,8 @@ from wsgiapm import route
 from wsgiapm.aggregate import schema
 from wsgiapm.aggregate.catalogue import EXAMPLES_AT_MOST, Series
 from wsgiapm.aggregate.durations import Durations
-from wsgiapm.aggregate.in_flight import free_row, tag
+from wsgiapm.aggregate.histogram import narrow
+from wsgiapm.aggregate.in_flight import free_row
 from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.layout import BEGUN, COUNTING, ENDED, ENDED_COUNTING, FAILED, ROWLESS, RUNNING
@@ -23,7 +24,7 @@ from wsgiapm.free_rows import FreeRows
 from wsgiapm.native import get_ident
 from wsgiapm.operations import Operations
 from wsgiapm.outcomes import Outcomes
-from wsgiapm.route_names import RouteNames
+from wsgiapm.places import Places
 from wsgiapm.transaction import Transaction
 
 _LARGEST_BLOCK = 16
@@ -32,17 +33,9 @@ _OTHER_SERIES = 200
 
 # (name, status or None, method code and scheme, error type or None)
 Key = tuple[str, int | None, int, str | None]
-Entry = tuple[int, list[int], Series]
+# (where the times are summed up, where the bytes are, where the blocks of cells are, the series)
+Entry = tuple[int, int, list[int], Series]
 Sums = tuple[int, int, int]
-
-_HTTP = {method: tag(0, code, 0) for method, code in schema.METHOD_CODES.items()}
-_HTTPS = {method: tag(0, code, 1) for method, code in schema.METHOD_CODES.items()}
-
-
-def method_and_scheme(method: str, scheme: str) -> int:
-    """Return the low bits of a row's tag for a request's method and scheme."""
-    of_scheme = _HTTPS if scheme == "https" else _HTTP
-    return of_scheme[method if method in of_scheme else schema.OTHER_METHOD]
 
 
 class Recorder:
@@ -53,12 +46,11 @@ class Recorder:
         self.instance = instance
         self._max_series = max_series
         self._error_status = tuple(error_status)
-        self._uppers = instance.table.uppers
-        self._octaves = instance.table.octaves
+        self._octaves, self._narrow = instance.table.octaves, narrow(instance.table.uppers)
         self._entries: dict[Key, Entry] = {}
         self._folded: dict[Key, Entry] = {}
-        self._names = RouteNames(instance.index, 2 * max_series)
-        self._paths = self._names.of_paths
+        self._places = Places(instance.index, 2 * max_series)
+        self._paths = self._places.of_paths
         self._waiting: list[tuple[Key, int, Sums, int]] = []
         self._queue = Durations(instance, schema.QUEUE_TIME, ())
         self.outcomes, self.operations = Outcomes(instance, max_series), Operations(instance)
@@ -73,12 +65,13 @@ class Recorder:
 
     def begin(self, transaction: Transaction, path: str) -> None:
         """Enter a transaction among those in flight. `path` is SCRIPT_NAME and PATH_INFO as in the environ."""
-        found = self._paths.get(path)
-        if found is None:
-            found = self._names.learn(path)
-        transaction.fallback, name = found
+        try:
+            transaction.place = place = self._paths[transaction.method][path]
+        except KeyError:
+            transaction.place = place = self._places.learn(transaction.method, path)
+        if transaction.given_name is not None:
+            transaction.place = place = self._places.of_name(transaction.given_name, transaction.method)
         transaction.recorder = self
-        transaction.tag = word = name | transaction.method
         cells = self.cells
         try:
             transaction.row = row = self._free.pop()
@@ -90,39 +83,40 @@ class Recorder:
                 cells[BEGUN] += 1
                 return
         cells[BEGUN] += 1  # before its row: whoever settles never finds a row too many that was not begun
-        cells[row + 1] = word
+        cells[row + 1] = place[1]
         cells[row + 2] = get_ident()
         cells[row] = transaction.start
 
     def finish(self, transaction: Transaction, end: int) -> None:
         """Count a transaction that ended at `end` (monotonic nanoseconds)."""
-        name = transaction.given_name
-        if name is None:
-            name = schema.NOT_FOUND if transaction.status == 404 else transaction.fallback
-        key = (name, transaction.status, transaction.method, transaction.error)
-        entry = self._entries.get(key)
+        _, _, counting, bodiless, entries = transaction.place
+        if bodiless:
+            transaction.size = 0
         duration = end - transaction.start
-        cell = bisect_left(self._uppers, duration)
-        if entry is None:
-            self._finish_slowly(key, cell, duration, transaction)
+        first, uppers = self._narrow[duration.bit_length()]
+        cell = first + bisect_left(uppers, duration)
+        try:
+            times, sizes, blocks, _ = entries[transaction.status]
+        except KeyError:
+            self._finish_slowly(cell, duration, transaction)
             return
-        head, blocks, _ = entry
-        position = blocks[self._octaves[cell]]
-        if not position or position + cell > self._end:
-            self._finish_slowly(key, cell, duration, transaction)
+        block = blocks[self._octaves[cell]]
+        position = block + cell
+        if not block or transaction.error is not None or position > self._end:
+            self._finish_slowly(cell, duration, transaction)
             return
         cells = self.cells
         row = transaction.row
         if row:
-            cells[row + 1] = transaction.tag + 1  # from running to being counted
+            cells[row + 1] = counting
         first_byte = transaction.first_byte
         if first_byte:
-            cells[head] += first_byte
-            cells[head + 1] += duration - first_byte
+            cells[times] += first_byte
+            cells[times + 1] += duration - first_byte
         else:  # it was given to the server with the last one
-            cells[head] += duration
-        cells[head + 2] += transaction.size
-        cells[position + cell] += 1
+            cells[times] += duration
+        cells[sizes] += transaction.size
+        cells[position] += 1
         if row:
             cells[row] = 0
             self._freed.append(row)
@@ -142,9 +136,9 @@ class Recorder:
         if row and (cells[row] != transaction.start or cells[row + 1] & 0xF not in (RUNNING, COUNTING)):
             return
         duration = max(end - transaction.start, 0)
+        sums = (duration, 0, 0 if transaction.place[3] else transaction.size)
         try:
-            key = (schema.OTHER, transaction.status, transaction.method, transaction.error)
-            self._add(self._other(key), bisect_left(self._uppers, duration), (duration, 0, transaction.size))
+            self._add(self._other(self._key(transaction)), bisect_left(self.instance.table.uppers, duration), sums)
         finally:
             self._free_row(transaction)
 
@@ -160,13 +154,16 @@ class Recorder:
         else:
             self.cells[ROWLESS] -= 1
 
-    def _finish_slowly(self, key: Key, cell: int, duration: int, transaction: Transaction) -> None:
+    def _finish_slowly(self, cell: int, duration: int, transaction: Transaction) -> None:
+        key = self._key(transaction)
         first_byte = transaction.first_byte or duration
         sums = (first_byte, duration - first_byte, transaction.size)
         if transaction.row:
-            self.cells[transaction.row + 1] = transaction.tag + 1
+            self.cells[transaction.row + 1] = transaction.place[2]
         if self._count(key, cell, sums):
             self._free_row(transaction)
+            if transaction.error is None and key in self._entries:
+                transaction.place[4][transaction.status] = self._entries[key]
             self.work_off()
         elif transaction.row and self._rows.suffice():
             self._wait(key, cell, sums, transaction)
@@ -178,13 +175,18 @@ class Recorder:
         if transaction.queue:
             self._queue.record(transaction.queue)
 
+    def _key(self, transaction: Transaction) -> Key:
+        is_unknown = transaction.given_name is None and transaction.status == 404
+        name = schema.NOT_FOUND if is_unknown else transaction.place[0]
+        return name, transaction.status, transaction.method, transaction.error
+
     def _wait(self, key: Key, cell: int, sums: Sums, transaction: Transaction) -> None:
         """Keep what cannot be counted now; in its row it survives us."""
         name, status, _, error = key
         cells, row = self.cells, transaction.row
         cells[row + 2] = sums[0] + sums[1]
         cells[row + 3] = ((status or 0) & 0xFFFF) | (FAILED if self._error(status, error) else 0)
-        cells[row + 1] = self._names.word(name) | transaction.method - RUNNING + ENDED
+        cells[row + 1] = self._places.word(name) | transaction.method - RUNNING + ENDED
         self._waiting.append((key, cell, sums, row))
 
     def _count(self, key: Key, cell: int, sums: Sums) -> bool:
@@ -197,7 +199,7 @@ class Recorder:
                 if found is None:
                     return False
                 entry, reason = found
-            if not self.instance.add_block(entry[2], self._octaves[cell]):
+            if not self.instance.add_block(entry[3], self._octaves[cell]):
                 return False
         except (IndexFullError, OSError):
             entry, reason = self._other(key), "budget"
@@ -208,12 +210,12 @@ class Recorder:
         return True
 
     def _add(self, entry: Entry, cell: int, sums: Sums) -> None:
-        head, blocks, _ = entry
+        times, sizes, blocks, _ = entry
         position = blocks[self._octaves[cell]] + cell
         cells = self.cells
-        cells[head] += sums[0]
-        cells[head + 1] += sums[1]
-        cells[head + 2] += sums[2]
+        cells[times] += sums[0]
+        cells[times + 1] += sums[1]
+        cells[sizes] += sums[2]
         cells[position] += 1
 
     def work_off(self) -> None:
@@ -242,9 +244,8 @@ class Recorder:
 
     def _find(self, key: Key) -> tuple[Entry, str] | None:
         """Return where to count, and why not under the transaction's own name; None when the index is busy."""
-        folded = self._folded.get(key)
-        if folded is not None:
-            return folded, "max_series"
+        if key in self._folded:
+            return self._folded[key], "max_series"
         name, status, method, error = key
         attributes = self._attributes(name, status, method, error)
         known = self.instance.index.by_key.get((schema.REQUEST_DURATION, attributes))
@@ -259,42 +260,41 @@ class Recorder:
             known = self.instance.series(schema.REQUEST_DURATION, attributes)
         if known is None or not self.instance.cover(known.head + known.head_cells):
             return None
-        entry = (known.head, known.blocks_of(self.instance.table_number), known)
+        entry = self._entry(known)
         self._use_cells()
-        # Those without a series of their own are kept apart: each of their requests has to come by here, and is counted.
+        # Those without a series of their own are kept apart: each of their requests comes by here, and is told of.
         entries = self._folded if reason else self._entries
         if len(entries) < 2 * self._max_series:
             entries[key] = entry
         return entry, reason
 
     def _error(self, status: int | None, error: str | None) -> str | None:
-        if error is None and status is not None and any(low <= status <= high for low, high in self._error_status):
-            return str(status)
-        return error
+        is_error = status is not None and any(low <= status <= high for low, high in self._error_status)
+        return str(status) if error is None and is_error else error
 
     def _attributes(self, name: str, status: int | None, method: int, error: str | None) -> Attributes:
-        verb = schema.METHODS[method >> 8 & 0xFF]
+        verb, scheme = schema.METHODS[method >> 8 & 0xFF], schema.SCHEMES[method >> 4 & 1]
         name = name.encode(errors="replace").decode()  # a lone surrogate would stop every exporter
-        return schema.request_attributes(
-            name, status, verb, schema.SCHEMES[method >> 4 & 1], self._error(status, error)
-        )
+        return schema.request_attributes(name, status, verb, scheme, self._error(status, error))
 
     def _other(self, key: Key) -> Entry:
         failed = any(name == schema.ERROR for name, _ in self._attributes(*key))
         attributes = schema.OTHER_ERRORS if failed else schema.OTHER_REQUESTS
-        series = self.instance.index.by_key[schema.REQUEST_DURATION, attributes]
-        return series.head, series.blocks_of(self.instance.table_number), series
+        return self._entry(self.instance.index.by_key[schema.REQUEST_DURATION, attributes])
+
+    def _entry(self, series: Series) -> Entry:
+        return series.head, series.head + 2, series.blocks_of(self.instance.table_number), series
 
     def _dropped(self, reason: str, key: Key) -> None:
-        position = self.instance.dropped.get(reason)
+        position, index = self.instance.dropped.get(reason), self.instance.index
         if position is not None:
             self.cells[position] += 1
-            index = self.instance.index
             if len(index.examples) < EXAMPLES_AT_MOST:
                 index.add_example(reason, route.shorten(key[0]))
 
     def rename(self, transaction: Transaction) -> None:
         """See `transaction.Recording`."""
-        if transaction.row and transaction.given_name is not None:
-            transaction.tag = self._names.word(transaction.given_name) | transaction.method
-            self.cells[transaction.row + 1] = transaction.tag
+        if transaction.given_name is not None:
+            transaction.place = place = self._places.of_name(transaction.given_name, transaction.method)
+            if transaction.row:
+                self.cells[transaction.row + 1] = place[1]

@@ -38,7 +38,7 @@ class RequestTransaction(Transaction):
     server_start_response: Callable[..., Any]
     server_write: Callable[[bytes], object]
     finished: bool
-    headers: Headers | None
+    headers: Headers | None  # not there as long as the app has not called start_response
     _write_failed: bool  # not there as long as nothing did
 
     # The middleware stores what a request begins with, which saves a call for each one.
@@ -86,7 +86,7 @@ class RequestTransaction(Transaction):
             for name, value in self.headers or ():
                 if name == "Content-Length" or name == "content-length":  # noqa: PLR1714  # half the time of `in`
                     return int(value)
-        except (TypeError, ValueError):  # the server will say so
+        except (AttributeError, TypeError, ValueError):  # the server will say so
             pass
         return -1
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import os
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 from wsgiapm.breakdown import Breakdown, Counter
 from wsgiapm.dotted_name import dotted_name
 
 # Names are kept in memory that all workers share, for as long as it lives.
 _LONGEST_NAME = 200
+
+# Where a transaction is counted: its route, the word its row says of it while it runs, the same while it is being counted,
+# whether its answer has no body, and the recorder's entries by status. A tuple, because every request looks into it.
+Place = tuple[str, int, int, bool, dict[int | None, Any]]
 
 
 class Recording(Protocol):
@@ -28,47 +32,45 @@ class Recording(Protocol):
 class Transaction:
     """One unit of work. Times are monotonic nanoseconds.
 
-    `ignored` transactions are not recorded. `row` is where it stands among those in flight, `tag` what is written
-    there; both are the recorder's, which is `recorder` as long as the transaction runs. `breakdown` tells where the time
-    went, from the first span on. `first_byte` is counted from the start; 0 means that it came with the last one.
-    `fallback` is the route for when nobody gives a better name; `given_name` is `name` without the cost of a property,
-    `made_trace_id` the same of `trace_id`. `view` is what answers a request (a function, a class, a method), where a
-    framework told so; else it is not there.
+    `ignored` transactions are not recorded. `row` is where it stands among those in flight, `place` what it is
+    counted as; both are the recorder's, which is `recorder` as long as the transaction runs. `breakdown` tells where the
+    time went, from the first span on. `first_byte` is counted from the start; 0 means that it came with the last one.
+    `given_name` is `name` without the cost of a property. `view` is what answers a request (a function, a class, a method),
+    where a framework told so; else it is not there.
     """
 
     __slots__ = (
-        "attributes",
+        "_attributes",
+        "_trace_id",
         "breakdown",
         "error",
-        "fallback",
         "first_byte",
         "given_name",
         "ignored",
-        "made_trace_id",
         "method",
+        "place",
         "queue",
         "recorder",
         "row",
         "size",
         "start",
         "status",
-        "tag",
         "view",
     )
 
     start: int
-    tag: int
     row: int
-    fallback: str
+    place: Place
     method: int
     recorder: Recording | None
     view: object
+    # These two are not there as long as nobody has asked for them.
+    _attributes: dict[str, object]
+    _trace_id: str
 
     def __init__(self) -> None:
         """Begin with nothing known."""
         self.given_name: str | None = None
-        self.made_trace_id: str | None = None
-        self.attributes: dict[str, object] | None = None
         self.breakdown: Breakdown | None = None
         self.error: str | None = None
         self.first_byte = 0
@@ -91,11 +93,23 @@ class Transaction:
             self.recorder.rename(self)
 
     @property
+    def fallback(self) -> str:
+        """The route for when nobody gives a better name."""
+        return self.place[0]
+
+    @property
     def trace_id(self) -> str:
         """The W3C trace id, 32 hexadecimal digits."""
-        if self.made_trace_id is None:
-            self.made_trace_id = os.urandom(16).hex()
-        return self.made_trace_id
+        try:
+            return self._trace_id
+        except AttributeError:
+            self._trace_id = os.urandom(16).hex()
+            return self._trace_id
+
+    @property
+    def attributes(self) -> dict[str, object] | None:
+        """What the app has attached, None as long as that is nothing."""
+        return getattr(self, "_attributes", None)
 
     @property
     def function_name(self) -> str | None:
@@ -109,9 +123,10 @@ class Transaction:
 
     def set(self, key: str, value: object) -> None:
         """Attach an attribute of the app's own."""
-        if self.attributes is None:
-            self.attributes = {}
-        self.attributes[key] = value
+        try:
+            self._attributes[key] = value
+        except AttributeError:
+            self._attributes = {key: value}
 
 
 CURRENT: ContextVar[Transaction | None] = ContextVar("wsgiapm.transaction", default=None)

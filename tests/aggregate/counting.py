@@ -18,7 +18,8 @@ from wsgiapm.aggregate.index_file import Identity
 from wsgiapm.aggregate.instance import CallWitness, Instance, join
 from wsgiapm.aggregate.merge import merge
 from wsgiapm.aggregate.snapshot import HistogramPoint, NumberPoint, Snapshot
-from wsgiapm.recorder import Recorder, method_and_scheme
+from wsgiapm.places import method_and_scheme
+from wsgiapm.recorder import Recorder
 from wsgiapm.transaction import Transaction
 
 MILLISECOND = 10**6

@@ -24,6 +24,7 @@ from wsgiapm.aggregate.histogram import (
     classic,
     exponential,
     nanoseconds,
+    narrow,
     table,
 )
 
@@ -33,6 +34,16 @@ LONGEST = EXPONENTIAL_BOUNDS[-1]
 
 durations = st.integers(0, 2 * LONGEST) | st.integers(0, 20 * SECOND)
 thresholds = st.integers(1000, 100 * SECOND)
+
+
+@given(durations | st.integers(0, 2**64 - 1), thresholds)
+def test_a_cell_is_found_among_fewer_bounds(duration, threshold):
+    """Looked up between two powers of two it is the same cell, for the bounds themselves and their neighbours, too."""
+    uppers = table(threshold).uppers
+    among = narrow(uppers)
+    for value in (duration, *(u + d for u in uppers[:: len(uppers) // 7] for d in (-1, 0, 1))):
+        first, bounds = among[value.bit_length()]
+        assert first + bisect_left(bounds, value) == bisect_left(uppers, value)
 
 
 def cells_of(values, cell_table=DEFAULT):

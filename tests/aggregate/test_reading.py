@@ -72,7 +72,7 @@ def history(shared):
         started(owner, route)
     record(owner, "/counted")
     half = started(owner, "/counted")
-    owner.cells[half.row + 1] = half.tag + 1
+    owner.cells[half.row + 1] = half.place[2]
     death = len(stores)
     owner.instance.close()
     del stores[death:]  # it was killed

@@ -11,7 +11,8 @@ from random import Random
 
 from tests.aggregate.counting import aborted, by_route, fork, in_flight, recorder_at, wait
 from wsgiapm.aggregate.merge import merge
-from wsgiapm.recorder import Recorder, method_and_scheme
+from wsgiapm.places import method_and_scheme
+from wsgiapm.recorder import Recorder
 from wsgiapm.transaction import Transaction
 
 # How many times as much as in the ordinary test run: `make stress` sets it.

@@ -112,7 +112,7 @@ class _Serving:
 
     def die(self) -> dict[str, Any]:
         """Be killed in mid-request."""
-        self._application._app = lambda *_: die()
+        self._application.__self__._app = lambda *_: die()
         self._request()
         return {}
 

@@ -83,7 +83,7 @@ def test_a_name_that_comes_after_the_end_is_not_written_anywhere(watch, books, e
 
     def second(inner, start_response):
         values[KEY].name = "/late"
-        seen.append(books.recorder.cells[inner[KEY].row + 1] == inner[KEY].tag)
+        seen.append(books.recorder.cells[inner[KEY].row + 1] == inner[KEY].place[1])
         return hello(inner, start_response)
 
     watch(second)(environ("/second"), lambda *_: None)

@@ -84,6 +84,17 @@ def table(apdex_t: int) -> Table:
     )
 
 
+def narrow(uppers: tuple[int, ...]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """Return, by a duration's `bit_length()`, the first cell it can be in and the bounds to look it up among.
+
+    Most durations lie between two powers of two with some ten bounds between them: `first + bisect_left(bounds, duration)`
+    is what `bisect_left(uppers, duration)` is, with half the steps.
+    """
+    ends = [(1 << bits >> 1, (1 << bits) - 1) for bits in range(65)]
+    cells = [(bisect_left(uppers, low), bisect_left(uppers, high)) for low, high in ends]
+    return tuple((first, uppers[first:last]) for first, last in cells)
+
+
 BLOCKS = len(_OCTAVE_BOUNDS) + 1
 
 
