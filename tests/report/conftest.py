@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from falcon import testing
 
+from wsgiapm.collector.events import keep_events
 from wsgiapm.collector.ingest import ingest
 from wsgiapm.serve.application import Tokens, build
 from wsgiapm.store.sqlite import SqliteStore
@@ -27,6 +28,11 @@ class Site:
     def take(self, message):
         """Ingest a message at its own time."""
         refusals = ingest(self.store, message.request, round(message._time * 10**9))
+        assert refusals.count == 0, refusals.message
+
+    def tell(self, message):
+        """Keep the events of a message."""
+        refusals = keep_events(self.store, message.request, round(self.now * 10**9))
         assert refusals.count == 0, refusals.message
 
     def get(self, path, *, status=200, **parameters):

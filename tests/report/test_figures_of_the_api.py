@@ -13,6 +13,8 @@ from wsgiapm.store.buckets import upper_bound
 # About 97 ms and about 1 s and about 4 s.
 FAST, SLOW, AWFUL = -27, -1, 15
 
+NOTHING = dict.fromkeys(("python", "template", "db", "cache", "external", "messaging", "response"), 0.0)
+
 
 def report(*, scale=1, time=NOW, start=NOW - 5, **identity):
     """A report of an app with two routes, errors and aborted requests; its counts are times ``scale``."""
@@ -25,7 +27,8 @@ def report(*, scale=1, time=NOW, start=NOW - 5, **identity):
         for zone, count in zip(("satisfied", "tolerating", "frustrated"), zones, strict=True):
             message.sum(count * scale, name="wsgiapm.apdex.requests", http__route=route, zone=zone)
     message.sum(3 * scale, name="wsgiapm.aborted_requests", http__route="/slow/", reason="killed")
-    message.sum(24.0 * scale, name="wsgiapm.component.time", unit="s", http__route="/x/", component="db")
+    for route, component, seconds in (("/x/", "python", 2.0), ("/x/", "db", 24.0), ("/slow/", "external", 6.0)):
+        message.sum(seconds * scale, name="wsgiapm.component.time", unit="s", http__route=route, component=component)
     message.gauge(0.25, name="wsgiapm.apdex.threshold", unit="s")
     return message
 
@@ -102,11 +105,12 @@ def test_transactions(shop):
     assert first["status_codes"] == {"200": 90, "500": 8}
     assert first["methods"] == {"GET": 88, "POST": 10}
     assert first["apdex"] == pytest.approx(85 / 98, abs=1e-6)
-    assert first["breakdown"] == {"db": pytest.approx(24 / 98)}
+    assert first["breakdown"] == NOTHING | {"python": pytest.approx(2 / 98), "db": pytest.approx(24 / 98)}
+    assert sum(first["breakdown"].values()) == pytest.approx(first["duration"]["mean"])
     assert first["duration"]["mean"] == pytest.approx(26 / 98)
     assert (second["name"], second["requests"], second["aborted"], second["apdex"]) == ("/slow/", 2, 3, 0.0)
     assert second["wall_clock_share"] == pytest.approx(6 / 32)
-    assert second["breakdown"] == {}
+    assert second["breakdown"] == NOTHING | {"external": 3.0}
 
 
 def test_a_transaction_that_only_aborts_is_listed(site):
@@ -159,7 +163,7 @@ def test_every_slot_of_a_timeseries_is_there(shop):
         ("apdex", {"apdex": 0.85}, {"apdex": None}),
         ("status_codes", {"200": 92, "500": 8}, {}),
         ("heatmap", {"0.105112": 86, "1": 10, "4": 4}, {}),
-        ("breakdown", {"db": 0.24}, {}),
+        ("breakdown", NOTHING | {"python": 0.02, "db": 0.24, "external": 0.06}, {}),
     ],
 )
 def test_values_of_a_slot(shop, metric, values, nothing):
@@ -257,3 +261,18 @@ def test_an_app_appears_with_its_first_report(site):
 def test_the_only_app_need_not_be_named(shop):
     """A person with one app types less."""
     assert shop.get("summary")["app"] == "shop"
+
+
+def test_the_parts_of_the_time_of_late_requests_add_up(site):
+    """Requests and component times are spread over the slots each for itself; what is shown fits the requests of a slot."""
+    site.take(Message(start=NOW - 600, time=NOW - 600).requests({FAST: 1}, total=0.1))
+    message = Message(start=NOW - 600, time=NOW).requests({FAST: 8, SLOW: 3}, total=4.0)
+    for component, seconds in (("python", 0.5), ("db", 3.0), ("response", 0.5)):
+        message.sum(seconds, name="wsgiapm.component.time", unit="s", http__route="/x/", component=component)
+    site.take(message)
+
+    means = {t: values["mean"] for t, values in points(site, "duration").items() if values["mean"]}
+    parts = {t: values for t, values in points(site, "breakdown").items() if values}
+
+    assert len(means) > 5
+    assert {t: pytest.approx(sum(values.values())) for t, values in parts.items()} == means

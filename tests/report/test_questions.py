@@ -10,7 +10,7 @@ from tests.collector.messages import LogMessage, Message
 from tests.report.conftest import HOST, NOW, VIEW
 from wsgiapm.collector.events import keep_events
 
-PATHS = ("apps", "summary", "timeseries", "transactions", "workers", "events", "openapi.json")
+PATHS = ("apps", "summary", "timeseries", "transactions", "workers", "events", "databases", "sql", "openapi.json")
 
 
 @pytest.fixture
@@ -30,7 +30,9 @@ def refusal(site, status, path="summary", **parameters):
     return found["error"]["message"]
 
 
-@pytest.mark.parametrize("path", ["summary", "timeseries", "transactions", "workers", "events", "apps"])
+@pytest.mark.parametrize(
+    "path", ["summary", "timeseries", "transactions", "workers", "events", "databases", "sql", "apps"]
+)
 @pytest.mark.parametrize("name", ["from_", "to"])
 @pytest.mark.parametrize("value", ["x", "", "nan", "inf", "-1", "1e12", f"{NOW}000", "2026-01-01", "\x00"])
 def test_a_time_that_is_none_is_named(site, path, name, value):

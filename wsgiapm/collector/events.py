@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from wsgiapm.collector.identity import LONGEST_NAME, Identity, admit, identify
+from wsgiapm.collector.notes import is_note, read_note
 from wsgiapm.collector.refusal import Refusals, RefusedError
 from wsgiapm.store.model import NANOSECONDS, Event
 
@@ -41,7 +42,8 @@ def keep_events(store: Store, request: ExportLogsServiceRequest, now_ns: int) ->
             for identity, events in reports:
                 app, _ = admit(writer, identity, now_ns // NANOSECONDS, refusals, len(events))
                 if app is not None:
-                    writer.add_events(app, events)
+                    writer.add_events(app, [event for event in events if not is_note(event)])
+                    writer.add_notes(app, map(read_note, filter(is_note, events)))
     return refusals
 
 
@@ -66,7 +68,10 @@ def _events(identity: Identity, records: Iterable[LogRecord], refusals: Refusals
             refusals.add("log records that are no events are not stored yet")
             continue
         try:
-            yield _event(identity, name, record, now_ns)
+            event = _event(identity, name, record, now_ns)
+            if is_note(event):
+                read_note(event)  # refused here, or never
+            yield event
         except RefusedError as refusal:
             refusals.add(str(refusal))
 

@@ -8,16 +8,18 @@ if that is long, because reports failed to arrive, it is spread evenly over the 
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+from wsgiapm.collector.detail_ledger import DetailLedger, account_of
 from wsgiapm.collector.difference import Verdict, compare, position
 from wsgiapm.collector.identity import admit
 from wsgiapm.collector.ledger import Ledger
 from wsgiapm.collector.reading import read_reports
 from wsgiapm.collector.refusal import Refusals
 from wsgiapm.collector.spreading import Part, spread
-from wsgiapm.store.model import NANOSECONDS
-from wsgiapm.store.series import TOGETHER, total_of
+from wsgiapm.store.model import DETAILED, NANOSECONDS
+from wsgiapm.store.series import TEXT, TOGETHER, total_of
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from wsgiapm.collector.difference import Difference
     from wsgiapm.collector.ledger import Account
     from wsgiapm.collector.point import Point, Report
-    from wsgiapm.store.model import Instance, Series
+    from wsgiapm.store.model import Instance, Series, Stream
     from wsgiapm.store.protocol import Store, Writer
 
 # What covers more than this is spread.
@@ -54,18 +56,21 @@ def ingest(store: Store, request: ExportMetricsServiceRequest, now_ns: int) -> R
     if reports:
         with store.writing() as writer:
             ledger = Ledger(writer, store.tiers, now_ns // NANOSECONDS)
+            details = DetailLedger(writer, store.detail_tiers, now_ns // NANOSECONDS)
             for report in reports:
-                _Booking(writer, ledger, refusals, now_ns).book(report)
+                _Booking(writer, ledger, details, refusals, now_ns).book(report)
             ledger.flush()
+            details.flush()
     return refusals
 
 
 class _Booking:
     """Books one report."""
 
-    def __init__(self, writer: Writer, ledger: Ledger, refusals: Refusals, now_ns: int) -> None:
+    def __init__(self, writer: Writer, ledger: Ledger, details: DetailLedger, refusals: Refusals, now_ns: int) -> None:
         self._writer = writer
         self._ledger = ledger
+        self._details = details
         self._refusals = refusals
         self._now_ns = now_ns
 
@@ -89,22 +94,45 @@ class _Booking:
         if key is None:
             return
         last = self._writer.stream(app, key, instance.id)
+        if last is None and point.text:
+            self._writer.add_texts(app, {json.loads(point.series.attributes)[TEXT]: point.text})
         if point.series.kind == "gauge":
-            if last is None or point.time_ns > last.time_ns:
-                self._writer.advance(app, key, instance.id, position(point))
-                t = self._not_after_now(point.time_ns) // NANOSECONDS
-                self._ledger.note((app, key, instance.id), t, point.total)
+            self._book_gauge(app, key, instance, point, last)
             return
         verdict, difference = compare(last, point, since_ns)
         if verdict in _REFUSED:
             self._refusals.add(verdict.value)
         if verdict is Verdict.WENT_BACK:
             self._writer.advance(app, key, instance.id, position(point))
-        if verdict is Verdict.NEWS and (accounts := self._accounts(app, key, instance, point.series)):
+        if verdict is Verdict.NEWS and point.series.metric in DETAILED:
+            self._book_detail(app, key, instance, point, difference, patience_ns)
+        elif verdict is Verdict.NEWS:
+            self._book_news(app, key, instance, point, difference, patience_ns)
+
+    def _book_gauge(self, app: int, key: int, instance: Instance, point: Point, last: Stream | None) -> None:
+        if last is None or point.time_ns > last.time_ns:
+            self._writer.advance(app, key, instance.id, position(point))
+            t = self._not_after_now(point.time_ns) // NANOSECONDS
+            self._ledger.note((app, key, instance.id), t, point.total)
+
+    def _book_news(
+        self, app: int, key: int, instance: Instance, point: Point, difference: Difference, patience_ns: int
+    ) -> None:
+        if accounts := self._accounts(app, key, instance, point.series):
             self._writer.advance(app, key, instance.id, position(point))
             for part, late in self._parts(difference, key, patience_ns):
                 for account in accounts:
                     self._ledger.add(account, part, late=late)
+
+    def _book_detail(
+        self, app: int, key: int, instance: Instance, point: Point, difference: Difference, patience_ns: int
+    ) -> None:
+        account = account_of(point.series)
+        account_key = key if account == point.series else self._series(app, account)
+        if account_key is not None:
+            self._writer.advance(app, key, instance.id, position(point))
+            parts = self._parts(difference, key, patience_ns)
+            self._details.add(app, account_key, point.series, (part for part, _ in parts))
 
     def _accounts(self, app: int, key: int, instance: Instance, series: Series) -> list[Account]:
         """Return the series itself and its total, or nothing: there is never one without the other."""

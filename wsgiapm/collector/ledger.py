@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Account = tuple[int, int, int]
     Place = tuple[int, int, int, int]
 
-_FLUSH_AT = 20_000
+FLUSH_AT = 20_000
 
 
 class Ledger:
@@ -77,7 +77,7 @@ class Ledger:
 
     def _grown(self, by: int) -> None:
         self._size += by
-        if self._size >= _FLUSH_AT:
+        if self._size >= FLUSH_AT:
             self.flush()
 
 

@@ -14,7 +14,7 @@ class Point(NamedTuple):
     """A data point. Amounts of metrics in seconds are integer nanoseconds; times are Unix nanoseconds.
 
     ``n`` counts the observations of a histogram and is what its ``cells`` add up to; it is 0 for a sum and 1 for a gauge.
-    ``scale`` is the one they were counted in.
+    ``scale`` is the one they were counted in. ``text`` is the statement that stands in the series by its digest.
     """
 
     series: Series
@@ -24,6 +24,7 @@ class Point(NamedTuple):
     total: float
     cells: Cells
     scale: int = SCALE
+    text: str = ""
 
 
 class Report(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeVar
 
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags
@@ -14,7 +15,7 @@ from wsgiapm.collector.identity import LONGEST_NAME, bounded_json, identify, rea
 from wsgiapm.collector.point import Point, Report
 from wsgiapm.collector.refusal import RefusedError
 from wsgiapm.store.model import NANOSECONDS, Series
-from wsgiapm.store.series import scope_of
+from wsgiapm.store.series import TEXT, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,6 +38,9 @@ _D = TypeVar("_D", "NumberDataPoint", "HistogramDataPoint", "ExponentialHistogra
 # Far beyond anything real, and small enough that a few of them can be added in 64 bits.
 _LARGEST = 1 << 61
 _LATEST = 1 << 63
+_CALLS = "{call}"
+# Of a longer statement the beginning is kept (characters).
+_LONGEST_TEXT = 16 * 1024
 
 
 def read_reports(request: ExportMetricsServiceRequest, refusals: Refusals) -> Iterator[Report]:
@@ -117,25 +121,32 @@ def _number(metric: Metric, kind: str, point: NumberDataPoint) -> Point:
         msg = "a data point has no value"
         raise RefusedError(msg)
     total = _amount(point.as_int if form == "as_int" else point.as_double, metric.unit)
+    series, text = _series(metric, kind, point)
     if kind == "gauge":
-        return Point(_series(metric, kind, point), *_times(point, needs_start=False), 1, total, {})
-    return Point(_series(metric, kind, point), *_times(point, needs_start=True), 0, total, {})
+        return Point(series, *_times(point, needs_start=False), 1, total, {}, text=text)
+    return Point(series, *_times(point, needs_start=True), 0, total, {}, text=text)
 
 
 def _explicit(metric: Metric, point: HistogramDataPoint) -> Point:
     times, total = _times(point, needs_start=True), _amount(point.sum, metric.unit)
-    return Point(_series(metric, "histogram", point), *times, _count(point), total, explicit_cells(point))
+    series, text = _series(metric, "histogram", point)
+    return Point(series, *times, _count(point), total, explicit_cells(point), text=text)
 
 
 def _exponential(metric: Metric, point: ExponentialHistogramDataPoint) -> Point:
     times, total = _times(point, needs_start=True), _amount(point.sum, metric.unit)
     cells = exponential_cells(point)
-    return Point(_series(metric, "histogram", point), *times, _count(point), total, cells, point.scale)
+    series, text = _series(metric, "histogram", point)
+    return Point(series, *times, _count(point), total, cells, point.scale, text)
 
 
-def _series(metric: Metric, kind: str, point: _DataPoint) -> Series:
+def _series(metric: Metric, kind: str, point: _DataPoint) -> tuple[Series, str]:
+    """Return the series of a point, and the statement that stands in it by its digest: many series may be of one."""
     attributes = read_attributes(point.attributes)
-    return Series(metric.name, kind, metric.unit, scope_of(attributes), bounded_json(attributes))
+    text = str(attributes.get(TEXT, ""))
+    if text:
+        attributes[TEXT] = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return Series(metric.name, kind, metric.unit, scope_of(attributes), bounded_json(attributes)), text[:_LONGEST_TEXT]
 
 
 def _times(point: _DataPoint, *, needs_start: bool) -> tuple[int, int]:
@@ -160,7 +171,8 @@ def _count(point: HistogramDataPoint | ExponentialHistogramDataPoint) -> int:
 
 def _amount(value: float, unit: str) -> float:
     if math.isfinite(value) and abs(value) < _LARGEST:
-        amount = round(value * NANOSECONDS) if unit == "s" else value
+        # What is counted may have been sent as a double: as an integer it can be divided exactly.
+        amount = round(value * NANOSECONDS) if unit == "s" else int(value) if unit == _CALLS else value
         if abs(amount) < _LARGEST:
             return amount
     msg = "a value is not a finite number of plausible size"

@@ -13,10 +13,12 @@ from wsgiapm.errors import StoreError
 from wsgiapm.report.access import Access
 from wsgiapm.report.answer import send
 from wsgiapm.report.apps import list_apps
+from wsgiapm.report.databases import list_operations
 from wsgiapm.report.events import list_events
 from wsgiapm.report.openapi import describe
 from wsgiapm.report.question import Question
 from wsgiapm.report.route import Route, Schema
+from wsgiapm.report.statements import list_statements
 from wsgiapm.report.summary import summarize
 from wsgiapm.report.timeseries import list_points
 from wsgiapm.report.transactions import list_transactions
@@ -63,6 +65,25 @@ _WORKER = _object(
     last_seen=_WHOLE,
     last_exit={"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}},
 )
+_CALLERS = {
+    "type": "array",
+    "items": _object(name=_TEXT, kind=_TEXT, calls=_WHOLE, seconds=_NUMBER, repetitions=_WHOLE),
+}
+_TARGET: dict[str, Schema] = {
+    **dict.fromkeys(("system", "operation", "namespace", "collection", "server_address"), _MAYBE_TEXT),
+    "server_port": {"type": ["integer", "string", "null"]},
+}
+_CALLS: dict[str, Schema] = {"calls": _WHOLE, "errors": _WHOLE, "seconds": _NUMBER, "duration": _DURATION}
+_SITE = _object(
+    file=_MAYBE_TEXT,
+    line={"type": ["integer", "null"]},
+    function=_MAYBE_TEXT,
+    reason=_MAYBE_TEXT,
+    transaction=_MAYBE_TEXT,
+    t=_NUMBER,
+    calls={"type": ["integer", "null"]},
+    seconds=_MAYBE,
+)
 
 ROUTES = (
     Route(
@@ -105,6 +126,38 @@ ROUTES = (
                 breakdown={"type": "object", "additionalProperties": _NUMBER},
                 **_FIGURES,
             ),
+        ),
+    ),
+    Route(
+        "/api/v1/databases",
+        "What an app does with its databases, and who calls; the operation that takes the most time first.",
+        list_operations,
+        _WINDOW,
+        _list("operations", _object(**_TARGET, **_CALLS, callers=_CALLERS)),
+    ),
+    Route(
+        "/api/v1/sql",
+        "The SQL statements of an app, the one that takes the most time first; literals are not in them.",
+        list_statements,
+        (*_WINDOW, "limit"),
+        _object(
+            statements={
+                "type": "array",
+                "items": _object(
+                    sql=_TEXT,
+                    fingerprint=_TEXT,
+                    **_TARGET,
+                    **_CALLS,
+                    transactions=_CALLERS,
+                    n_plus_one={"type": "boolean"},
+                    repetitions=_WHOLE,
+                    site={**_SITE, "type": ["object", "null"]},
+                    sites={"type": "array", "items": _SITE},
+                    plan=_MAYBE_TEXT,
+                ),
+            },
+            count=_WHOLE,
+            seconds=_NUMBER,
         ),
     ),
     Route(
@@ -173,7 +226,7 @@ class Endpoint:
         parameters = {name: _first(value) for name, value in req.params.items()}
         try:
             with self._store.reading() as reader:
-                question = Question(parameters, reader, self._store.tiers, self._time())
+                question = Question(parameters, reader, self._store.tiers, self._store.detail_tiers, self._time())
                 answer = self._route.answer(question)
         except StoreError as failure:
             raise falcon.HTTPServiceUnavailable(description=str(failure), retry_after=_RETRY_AFTER_S) from failure

@@ -7,10 +7,10 @@ import json
 import math
 from typing import Any
 
-from wsgiapm.report.question import Question, bad_parameter
+from wsgiapm.report.question import Question
 from wsgiapm.store.model import NANOSECONDS, Event
 
-DEFAULT_LIMIT, LARGEST_LIMIT = 100, 1000
+DEFAULT_LIMIT = 100
 # Source: OpenTelemetry logs data model, "Severity": four numbers to a word.
 _SEVERITIES = ("trace", "debug", "info", "warning", "error", "fatal")
 _OURS = "wsgiapm."
@@ -20,7 +20,7 @@ _IN_FLIGHT = "wsgiapm.in_flight"
 
 def list_events(question: Question) -> dict[str, Any]:
     """Return the events of the window."""
-    limit, window = _limit(question), question.window()
+    limit, window = question.limit(DEFAULT_LIMIT), question.window()
     # As it was asked for and not in whole slots, so that the next page can begin where this one ends.
     start, end = int(window.start), int(window.stop) + 1
     events = [
@@ -69,12 +69,3 @@ def _is_finite(value: object) -> bool:
 def _kind(name: str) -> str:
     ours = name.removeprefix(_OURS)
     return "other" if ours == name else ours.replace(".", "_")
-
-
-def _limit(question: Question) -> int:
-    text = question.parameters.get("limit", str(DEFAULT_LIMIT))
-    # A number of a thousand digits is none that int() should see.
-    limit = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if not 1 <= limit <= LARGEST_LIMIT:
-        raise bad_parameter("limit", f"{text!r} is not a whole number from 1 to {LARGEST_LIMIT}")
-    return limit

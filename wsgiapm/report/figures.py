@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from wsgiapm.report.quantiles import TOLERATING, apdex, count_up_to, highest, quantile
@@ -15,6 +16,8 @@ ABORTED = "wsgiapm.aborted_requests"
 COMPONENTS = "wsgiapm.component.time"
 THRESHOLD = "wsgiapm.apdex.threshold"
 DEFAULT_THRESHOLD_S = 0.5
+# What the time of a request is divided into, in the order it is shown in.
+COMPONENT_NAMES = ("python", "template", "db", "cache", "external", "messaging", "response")
 
 _STATUS = "http.response.status_code"
 _METHOD = "http.request.method"
@@ -36,6 +39,7 @@ class Figures:
         self.components: defaultdict[str, float] = defaultdict(float)
         self.cells: Counter[int] = Counter()
         self.good_cells: Counter[int] = Counter()
+        self._spread = False
 
     def add_requests(self, amount: Amount, attributes: Attributes) -> None:
         """Add requests of one series of the duration metric."""
@@ -60,6 +64,7 @@ class Figures:
     def add_component(self, amount: Amount, attributes: Attributes) -> None:
         """Add time spent in one component."""
         self.components[str(attributes.get("component", ""))] += amount.total
+        self._spread = self._spread or amount.late > 0
 
     def apdex(self, threshold_s: float) -> float | None:
         """Return the Apdex score, from the zones as they were counted or else from the durations."""
@@ -72,30 +77,37 @@ class Figures:
 
     def durations(self) -> dict[str, float | None]:
         """Return mean, percentiles and maximum, in seconds."""
-        return {
-            "mean": self.mean(),
-            "p50": rounded(quantile(self.cells, 0.50)),
-            "p75": rounded(quantile(self.cells, 0.75)),
-            "p95": rounded(quantile(self.cells, 0.95)),
-            "p99": rounded(quantile(self.cells, 0.99)),
-            "max": rounded(highest(self.cells)),
-        }
+        return durations(self.cells, self.mean())
 
     def mean(self) -> float | None:
         """Return the mean duration in seconds."""
         return rounded(self.seconds / self.requests) if self.requests else None
 
     def breakdown(self) -> dict[str, float]:
-        """Return the seconds each component takes of a request."""
-        if not self.requests:
+        """Return the seconds each component takes of a request; all of them, or none if the sender tells of none."""
+        counted = sum(self.components.values())
+        if not self.requests or not counted:
             return {}
-        return {
-            name: round(amount / NANOSECONDS / self.requests, 9) for name, amount in sorted(self.components.items())
-        }
+        # What came late was spread over the slots, each series for itself: in the proportions it fits the requests there.
+        factor = self.seconds / counted if self._spread else 1 / NANOSECONDS
+        names = (*COMPONENT_NAMES, *sorted(self.components.keys() - set(COMPONENT_NAMES)))
+        return {name: round(self.components.get(name, 0) * factor / self.requests, 9) for name in names}
 
     def counts(self) -> dict[str, Any]:
         """Return the counts every answer has."""
         return {"requests": self.requests, "errors": self.errors, "aborted": self.aborted}
+
+
+def durations(cells: Mapping[int, int], mean: float | None) -> dict[str, float | None]:
+    """Return the mean, in seconds, with the percentiles and the maximum of a histogram."""
+    return {
+        "mean": mean,
+        "p50": rounded(quantile(cells, 0.50)),
+        "p75": rounded(quantile(cells, 0.75)),
+        "p95": rounded(quantile(cells, 0.95)),
+        "p99": rounded(quantile(cells, 0.99)),
+        "max": rounded(highest(cells)),
+    }
 
 
 def is_error(attributes: Attributes) -> bool:

@@ -10,21 +10,24 @@ from typing import NamedTuple
 
 import falcon
 
+from wsgiapm.report.details import Details
 from wsgiapm.report.window import Window, choose
-from wsgiapm.store.model import Amount, App, Attributes, CellCount, Reporter, Selection, Tier
+from wsgiapm.store.model import STEPS, Amount, App, Attributes, CellCount, Reporter, Selection, Tier
 from wsgiapm.store.protocol import Reader
 
 DEFAULT_WINDOW_S = 1800
+LARGEST_LIMIT = 1000
 # The year 3000: whoever asks for more has sent milliseconds.
 _LATEST = 32_503_680_000
 
 
 class Question(NamedTuple):
-    """A request to the API."""
+    """A request to the API; ``tiers`` are those of the store, ``detail_tiers`` those of its details."""
 
     parameters: Mapping[str, str]
     reader: Reader
     tiers: tuple[Tier, ...]
+    detail_tiers: tuple[Tier, ...]
     now: float
 
     def window(self) -> Window:
@@ -33,11 +36,14 @@ class Question(NamedTuple):
         Raises:
             HTTPBadRequest: ``from`` or ``to`` is no time, or they are the wrong way round.
         """
+        return self._window(self.tiers)
+
+    def _window(self, tiers: tuple[Tier, ...]) -> Window:
         stop = self._time("to", self.now)
         start = self._time("from", stop - DEFAULT_WINDOW_S)
         if start >= stop:
             raise bad_parameter("from", f"{start:g} is not before to ({stop:g})")
-        return choose(start, stop, self.tiers, self.now)
+        return choose(start, stop, tiers, self.now)
 
     def apps(self) -> list[App]:
         """Return the app asked for, once for each environment asked for.
@@ -69,6 +75,26 @@ class Question(NamedTuple):
     def source(self) -> Source:
         """Return where the figures of the app and window asked for come from."""
         return Source(self.reader, self.apps(), self.window(), self.parameters.get("transaction"))
+
+    def detailed(self) -> tuple[Source, Details]:
+        """Return where the figures and the details of the app come from; both of just the same window."""
+        # Days only fill the middle of a window: it begins and ends where the other tiers can.
+        tiers = tuple(tier for tier in self.detail_tiers if tier.step in STEPS)
+        apps, window = self.apps(), self._window(tiers)
+        return Source(self.reader, apps, window, None), Details(self.reader, apps, window)
+
+    def limit(self, default: int) -> int:
+        """Return how many entries are asked for.
+
+        Raises:
+            HTTPBadRequest: ``limit`` is no whole number from 1 to LARGEST_LIMIT.
+        """
+        text = self.parameters.get("limit", str(default))
+        # A number of a thousand digits is none that int() should see.
+        limit = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+        if not 1 <= limit <= LARGEST_LIMIT:
+            raise bad_parameter("limit", f"{text!r} is not a whole number from 1 to {LARGEST_LIMIT}")
+        return limit
 
     def _time(self, name: str, default: float) -> float:
         text = self.parameters.get(name)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from wsgiapm.report.events import DEFAULT_LIMIT, LARGEST_LIMIT
-from wsgiapm.report.question import Question
+from wsgiapm.report.events import DEFAULT_LIMIT
+from wsgiapm.report.question import LARGEST_LIMIT, Question
 from wsgiapm.report.timeseries import CHARTS
 
 Schema = dict[str, Any]
@@ -19,7 +19,7 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
     "to": ("end of the window in epoch seconds; now by default", {"type": "number"}),
     "transaction": ("one transaction, by its name; all of them by default", {"type": "string"}),
     "limit": (
-        f"how many at most; {DEFAULT_LIMIT} by default",
+        f"how many at most; {DEFAULT_LIMIT} events and {LARGEST_LIMIT} statements by default",
         {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT},
     ),
     "metric": ("what to show over time", {"type": "string", "enum": list(CHARTS)}),

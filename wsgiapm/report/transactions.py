@@ -12,7 +12,7 @@ from wsgiapm.report.summary import apdex_threshold
 
 _ROUTE = "http.route"
 # Other senders than ours leave the route out when there was none.
-_NO_ROUTE = "(not found)"
+NO_ROUTE = "(not found)"
 
 
 def list_transactions(question: Question) -> dict[str, Any]:
@@ -59,4 +59,4 @@ def _collect(source: Source) -> dict[str, Figures]:
 
 
 def _name(attributes: dict[str, str | int]) -> str:
-    return str(attributes.get(_ROUTE, _NO_ROUTE))
+    return str(attributes.get(_ROUTE, NO_ROUTE))

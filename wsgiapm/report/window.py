@@ -36,7 +36,11 @@ class Window(NamedTuple):
 
         All tiers hold the same, so the sum is that of the slots.
         """
-        return _cover(self.first, self.end, [step for step in reversed(STEPS) if step >= self.tier])
+        return self.cover(STEPS)
+
+    def cover(self, steps: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Return the same from other tiers, whose ``steps`` ascend."""
+        return _cover(self.first, self.end, [step for step in reversed(steps) if step >= self.tier])
 
     @property
     def minutes(self) -> float:

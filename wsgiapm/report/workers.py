@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from wsgiapm.report import growth
-from wsgiapm.report.events import LARGEST_LIMIT, attributes_of
-from wsgiapm.report.question import Question, Source
+from wsgiapm.report.events import attributes_of
+from wsgiapm.report.question import LARGEST_LIMIT, Question, Source
 from wsgiapm.store.model import NANOSECONDS, Amount, Event
 
 REQUESTS = "wsgiapm.worker.requests"

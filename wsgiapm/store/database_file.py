@@ -10,6 +10,7 @@ from contextlib import closing
 from urllib.parse import quote
 
 from wsgiapm.errors import StoreError
+from wsgiapm.store.packing import add_packed
 from wsgiapm.store.schema import APPLICATION_ID, VERSION, migrate
 
 _MAGIC = b"SQLite format 3\0"
@@ -54,6 +55,7 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     try:
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        connection.create_function("add_packed", 2, add_packed, deterministic=True)
     except sqlite3.Error:
         connection.close()
         raise

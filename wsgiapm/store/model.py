@@ -32,6 +32,22 @@ def tiers(retention: int) -> tuple[Tier, ...]:
     return tuple(Tier(step, keep) for step, keep in zip(STEPS, keeps, strict=True))
 
 
+# What comes in large numbers, by statement and by who called it, and is only ever asked for as a sum over a window. Its own
+# fine tiers are kept for a shorter time, and days make long windows cheap.
+STATEMENT_DURATION = "wsgiapm.db.statement.duration"
+CALLER_CALLS, CALLER_TIME = "wsgiapm.caller.calls", "wsgiapm.caller.time"
+CALLER_REPETITIONS = "wsgiapm.caller.repetitions"
+DETAILED = frozenset((STATEMENT_DURATION, CALLER_CALLS, CALLER_TIME, CALLER_REPETITIONS))
+DETAIL_STEPS = (*STEPS, DAY)
+_DETAIL_KEEP = (2 * HOUR, 13 * HOUR, 4 * DAY)
+
+
+def detail_tiers(retention: int) -> tuple[Tier, ...]:
+    """Return the tiers of details from fine to coarse; none is kept longer than ``retention`` seconds."""
+    keeps = (*(min(keep, retention) for keep in _DETAIL_KEEP), retention, retention)
+    return tuple(Tier(step, keep) for step, keep in zip(DETAIL_STEPS, keeps, strict=True))
+
+
 class App(NamedTuple):
     """An app in one environment; times are epoch seconds."""
 
@@ -115,6 +131,23 @@ class Event(NamedTuple):
     severity: int
     message: str
     instance: str
+    attributes: str
+
+
+class Detail(NamedTuple):
+    """What a row of details adds: ``n`` calls that took ``total``; ``cells`` is their histogram, packed, if there is one."""
+
+    n: int
+    total: float
+    cells: bytes
+
+
+class Note(NamedTuple):
+    """What was last said about an operation under a name, such as where in the code it is; ``attributes`` is JSON."""
+
+    operation: str
+    name: str
+    time_ns: int
     attributes: str
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from wsgiapm.store.model import (
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
         App,
         Attributes,
         CellCount,
+        Cells,
+        Detail,
         Event,
         Instance,
+        Note,
         Reporter,
         Selection,
         Series,
@@ -53,6 +56,15 @@ class Writer(Protocol):
     def add_cells(self, step: int, rows: Iterable[tuple[int, int, int, int, int, int]]) -> None:
         """Add rows (app, series, t, instance, bucket, n) to the tier of ``step`` seconds."""
 
+    def add_details(self, step: int, rows: Iterable[tuple[int, int, int, Detail]]) -> None:
+        """Add rows (app, series, t, detail) to the tier of details of ``step`` seconds."""
+
+    def add_texts(self, app: int, texts: Mapping[str, str]) -> None:
+        """Keep texts by what they are called in the attributes of series."""
+
+    def add_notes(self, app: int, notes: Iterable[Note]) -> None:
+        """Keep the newest note of each name on each operation, and of all the app's notes only the newest."""
+
     def add_events(self, app: int, events: Iterable[Event]) -> None:
         """Keep events, each once, and of all the app's events only the newest."""
 
@@ -78,6 +90,18 @@ class Reader(Protocol):
     def cells(self, selection: Selection, *, step: int, by_series: bool) -> list[CellCount]:
         """Add up the histogram of a metric, by slots of ``step`` seconds and, if asked to, by series."""
 
+    def details(self, selection: Selection) -> list[Amount]:
+        """Add up the details of a metric by series; ``selection.tier`` is one of theirs."""
+
+    def detail_cells(self, selection: Selection) -> dict[int, Cells]:
+        """Return the histogram of each series of details of a metric."""
+
+    def texts(self, app: int) -> dict[str, str]:
+        """Return the texts of an app by what they are called in the attributes of series."""
+
+    def notes(self, app: int) -> list[Note]:
+        """Return the notes on the operations of an app, the newest first."""
+
     def events(self, app: int, *, start: int, end: int, limit: int) -> list[Event]:
         """Return the newest events of [start, end), newest first."""
 
@@ -88,6 +112,10 @@ class Store(Protocol):
     @property
     def tiers(self) -> tuple[Tier, ...]:
         """The tiers, from fine to coarse."""
+
+    @property
+    def detail_tiers(self) -> tuple[Tier, ...]:
+        """The tiers of details, from fine to coarse."""
 
     def writing(self) -> AbstractContextManager[Writer]:
         """Return a transaction; it commits at the end of the with block, or raises StoreError and keeps nothing."""

@@ -8,14 +8,16 @@ alias is a column's name; sum, min, max and count only; every read aggregates; `
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from wsgiapm.store.model import NANOSECONDS, Amount, App, CellCount, Event, Reporter, Sighting
+from wsgiapm.store.model import NANOSECONDS, Amount, App, CellCount, Event, Note, Reporter, Sighting
+from wsgiapm.store.packing import add_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from wsgiapm.store.model import Attributes, Selection
+    from wsgiapm.store.model import Attributes, Cells, Selection
 
     Execute = Callable[[str, Mapping[str, Any]], Iterable[Any]]
 
@@ -34,6 +36,9 @@ WHERE app = :app AND t >= :start AND t < :end AND series IN (
 """
 # As doubles: an absurd amount that somebody has sent must not make the sum overflow and the window unreadable.
 _AMOUNTS = "sum(n) AS observations, sum(total * 1.0) AS amount, sum(late * 1.0) AS belated, max(last) AS latest"
+_DETAILS = "series AS origin, sum(n) AS observations, sum(total * 1.0) AS amount"
+_TEXTS = "SELECT id, min(content) AS statement FROM text WHERE app = :app GROUP BY id"
+_NOTES = "SELECT operation, name, time_ns, attributes FROM note WHERE app = :app ORDER BY time_ns DESC, operation, name"
 _CELLS = "bucket AS cell, sum(n) AS observations"
 # Found by the index, and only then read: what an event carries may be long.
 _EVENTS = """
@@ -87,6 +92,28 @@ class SqlReader:
         group, statement = _statement("hist", _CELLS, selection, step=step, by_series=by_series)
         rows = self._execute(f"{statement} GROUP BY {group}, cell", _parameters(selection, step))
         return [CellCount(*row) for row in rows]
+
+    def details(self, selection: Selection) -> list[Amount]:
+        """Add up the details of a metric by series."""
+        statement = f"SELECT {_DETAILS} FROM detail_{selection.tier}{_WHERE} GROUP BY origin"
+        rows = self._execute(statement, _parameters(selection, 0))
+        return [Amount(0, series, n, total, 0, None) for series, n, total in rows]
+
+    def detail_cells(self, selection: Selection) -> dict[int, Cells]:
+        """Return the histogram of each series of details of a metric."""
+        packed: defaultdict[int, list[bytes]] = defaultdict(list)
+        statement = f"SELECT series AS origin, cells AS histogram FROM detail_{selection.tier}{_WHERE}"
+        for series, cells in self._execute(statement, _parameters(selection, 0)):
+            packed[series].append(cells)
+        return {series: add_up(histograms) for series, histograms in packed.items()}
+
+    def texts(self, app: int) -> dict[str, str]:
+        """Return the texts of an app by what they are called in the attributes of series."""
+        return dict(self._execute(_TEXTS, {"app": app}))
+
+    def notes(self, app: int) -> list[Note]:
+        """Return the notes on the operations of an app, the newest first."""
+        return [Note(*row) for row in self._execute(_NOTES, {"app": app})]
 
     def events(self, app: int, *, start: int, end: int, limit: int) -> list[Event]:
         """Return the newest events of [start, end), newest first."""

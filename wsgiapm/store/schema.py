@@ -6,6 +6,9 @@ stream                   the last cumulative point of each series of each instan
 event                    what happened at one moment, by its identity
 metric_<step>            per series, instance and ``step`` seconds: observations, their sum, how much was booked late
 hist_<step>              the same, per histogram bucket; a row of metric_<step> counts what its cells here add up to
+detail_<step>            per statement, or caller of one, and ``step`` seconds: calls, their time, and a packed histogram
+text                     the statements, each once, by what they are called in the attributes of series
+note                     what was last said about a statement: where in the code it is, how the database carries it out
 
 A series of a transaction has a total beside it, which adds up all transactions; rows of both are written together. So what
 is asked about the whole app is answered from a few series, however many transactions there are.
@@ -19,7 +22,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from wsgiapm.store.model import STEPS
+from wsgiapm.store.model import DETAIL_STEPS, STEPS
 from wsgiapm.store.totals import build_totals
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
 # "wapm" in the file's header tells our database from everybody else's.
 APPLICATION_ID = 0x7761706D
-VERSION = 3
+VERSION = 4
 
 _CATALOGUE = """
 CREATE TABLE app (
@@ -69,6 +72,21 @@ CREATE INDEX event_by_time ON event (app, time_ns);
 
 _TOTAL = "ALTER TABLE series ADD COLUMN is_total INTEGER NOT NULL DEFAULT 0"
 
+_DETAIL = """
+CREATE TABLE detail_{step} (
+    app INTEGER NOT NULL, series INTEGER NOT NULL, t INTEGER NOT NULL, n INTEGER NOT NULL, total NOT NULL, cells BLOB NOT NULL,
+    PRIMARY KEY (app, series, t)) WITHOUT ROWID;
+"""
+
+_STATEMENTS = """
+CREATE TABLE text (
+    app INTEGER NOT NULL, id TEXT NOT NULL, content TEXT NOT NULL,
+    PRIMARY KEY (app, id)) WITHOUT ROWID;
+CREATE TABLE note (
+    app INTEGER NOT NULL, operation TEXT NOT NULL, name TEXT NOT NULL, time_ns INTEGER NOT NULL, attributes TEXT NOT NULL,
+    PRIMARY KEY (app, operation, name)) WITHOUT ROWID;
+"""
+
 _Step = Callable[["sqlite3.Connection"], None]
 
 
@@ -85,6 +103,7 @@ _MIGRATIONS: tuple[tuple[_Step, ...], ...] = (
     (_script(_CATALOGUE), *(_script(_TIER.format(step=step)) for step in STEPS)),
     (_script(_EVENT),),
     (_script(_TOTAL), build_totals),
+    (_script(_STATEMENTS), *(_script(_DETAIL.format(step=step)) for step in DETAIL_STEPS)),
 )
 
 

@@ -7,13 +7,16 @@ import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from wsgiapm.store.model import Series
+from wsgiapm.store.model import DETAILED, Series
 
 if TYPE_CHECKING:
     from wsgiapm.store.model import Attributes
 
 # The attributes that say which transaction a series belongs to.
 _SCOPES = ("http.route", "task")
+# The attribute that stands for a statement's text; in a series it has a digest of it. And the one that says which operation.
+TEXT = "db.query.text"
+OPERATION = "wsgiapm.operation"
 # What a total's rows have in place of an instance.
 TOGETHER = 0
 
@@ -37,9 +40,9 @@ def series_key(series: Series) -> int:
 def total_of(series: Series) -> Series | None:
     """Return the series that adds this one up with those of all other transactions.
 
-    None for what belongs to no transaction, and for gauges, which are not added.
+    None for what belongs to no transaction, for gauges, which are not added, and for details, which are never asked for so.
     """
-    if not series.scope or series.kind == "gauge":
+    if not series.scope or series.kind == "gauge" or series.metric in DETAILED:
         return None
     attributes = {name: value for name, value in json.loads(series.attributes).items() if name not in _SCOPES}
     return series._replace(scope="", attributes=as_json(attributes), is_total=True)

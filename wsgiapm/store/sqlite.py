@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wsgiapm.errors import StoreError
 from wsgiapm.store import database_file
 from wsgiapm.store.expiry import expire
-from wsgiapm.store.model import tiers
+from wsgiapm.store.model import detail_tiers, tiers
 from wsgiapm.store.reader import SqlReader
 from wsgiapm.store.writer import SqliteWriter
 
@@ -45,7 +45,7 @@ class SqliteStore:
     def __init__(self, path: str, retention: int) -> None:
         database_file.prepare(path)
         self._path = path
-        self._tiers = tiers(retention)
+        self._tiers, self._detail_tiers = tiers(retention), detail_tiers(retention)
         self._lock = threading.Lock()
         self._writer = database_file.connect(path)
         self._local = threading.local()
@@ -57,6 +57,11 @@ class SqliteStore:
     def tiers(self) -> tuple[Tier, ...]:
         """The tiers, from fine to coarse."""
         return self._tiers
+
+    @property
+    def detail_tiers(self) -> tuple[Tier, ...]:
+        """The tiers of details, from fine to coarse."""
+        return self._detail_tiers
 
     @contextmanager
     def writing(self) -> Iterator[SqliteWriter]:
@@ -102,7 +107,7 @@ class SqliteStore:
             now: epoch seconds.
         """
         try:
-            return expire(self._writer, self._lock, self._tiers, now)
+            return expire(self._writer, self._lock, self._tiers, self._detail_tiers, now)
         except sqlite3.Error as failure:
             msg = f"store {self._path} cannot be cleaned: {failure}"
             raise StoreError(msg) from failure

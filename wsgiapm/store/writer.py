@@ -11,15 +11,16 @@ from wsgiapm.store.series import series_key
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from wsgiapm.store.model import Event, Series, Value
+    from wsgiapm.store.model import Detail, Event, Note, Series, Value
 
 # What one token holder can make the store remember.
 MAX_APPS = 1000
 MAX_INSTANCES = 10_000
 MAX_SERIES = 50_000
 MAX_EVENTS = 10_000
+MAX_NOTES = 10_000
 
 _ADD_VALUE = """
 INSERT INTO metric_{step} (app, series, t, src, n, total, late, low, high, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -38,6 +39,20 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 _DROP_OLDEST_EVENTS = """
 DELETE FROM event WHERE app = :app AND id IN (
     SELECT id FROM event WHERE app = :app ORDER BY time_ns DESC, id LIMIT -1 OFFSET :room)
+"""
+_ADD_DETAIL = """
+INSERT INTO detail_{step} (app, series, t, n, total, cells) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (app, series, t) DO UPDATE SET n = n + excluded.n, total = total + excluded.total,
+    cells = CASE WHEN excluded.cells = x'' THEN cells ELSE add_packed(cells, excluded.cells) END
+"""
+_ADD_NOTE = """
+INSERT INTO note (app, operation, name, time_ns, attributes) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (app, operation, name) DO UPDATE SET time_ns = excluded.time_ns, attributes = excluded.attributes
+WHERE excluded.time_ns > time_ns
+"""
+_DROP_OLDEST_NOTES = """
+DELETE FROM note WHERE app = :app AND (operation, name) IN (
+    SELECT operation, name FROM note WHERE app = :app ORDER BY time_ns DESC, operation, name LIMIT -1 OFFSET :room)
 """
 
 
@@ -126,6 +141,20 @@ class SqliteWriter:
     def add_cells(self, step: int, rows: Iterable[tuple[int, int, int, int, int, int]]) -> None:
         """Add rows (app, series, t, instance, bucket, n) to the tier of ``step`` seconds."""
         self._executemany(_ADD_CELL.format(step=step), rows)
+
+    def add_details(self, step: int, rows: Iterable[tuple[int, int, int, Detail]]) -> None:
+        """Add rows (app, series, t, detail) to the tier of details of ``step`` seconds."""
+        self._executemany(_ADD_DETAIL.format(step=step), ((*row[:3], *row[3]) for row in rows))
+
+    def add_texts(self, app: int, texts: Mapping[str, str]) -> None:
+        """Keep texts by what they are called in the attributes of series."""
+        rows = ((app, *item) for item in texts.items())
+        self._executemany("INSERT OR IGNORE INTO text (app, id, content) VALUES (?, ?, ?)", rows)
+
+    def add_notes(self, app: int, notes: Iterable[Note]) -> None:
+        """Keep the newest note of each name on each operation, and of all the app's notes only the newest MAX_NOTES."""
+        self._executemany(_ADD_NOTE, ((app, *note) for note in notes))
+        self._execute(_DROP_OLDEST_NOTES, {"app": app, "room": MAX_NOTES})
 
     def add_events(self, app: int, events: Iterable[Event]) -> None:
         """Keep events, each once, and of all the app's events only the newest MAX_EVENTS."""

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GET /api/v1/databases: what an app does with its databases, the operation that takes the most time first."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from wsgiapm.report.callers import operation_of, read_callers, share_out
+from wsgiapm.report.calls import Calls, Target, show_target, target_of
+from wsgiapm.report.question import Question
+from wsgiapm.store.model import STATEMENT_DURATION
+
+OPERATIONS = "db.client.operation.duration"
+
+
+def list_operations(question: Question) -> dict[str, Any]:
+    """Return the operations of the window."""
+    source, details = question.detailed()
+    operations: defaultdict[Target, Calls] = defaultdict(Calls)
+    for amount in source.amounts(OPERATIONS, by_series=True):
+        attributes = source.attributes(OPERATIONS, amount.series)
+        operations[target_of(attributes)].add(amount, attributes)
+    for cell in source.cells(OPERATIONS, by_series=True):
+        attributes = source.attributes(OPERATIONS, cell.series)
+        operations[target_of(attributes)].add_cells({cell.bucket: cell.n})
+    # An operation of the public metric may be many statements, and a statement may be sent to several servers.
+    calls: defaultdict[Target, Counter[str]] = defaultdict(Counter)
+    all_calls: Counter[str] = Counter()
+    for attributes, amount in details.amounts(STATEMENT_DURATION):
+        calls[target_of(attributes)][operation_of(attributes)] += amount.n
+        all_calls[operation_of(attributes)] += amount.n
+    callers = read_callers(details)
+    return {
+        "operations": [
+            {
+                **show_target(target),
+                **operations[target].show(),
+                "callers": share_out(callers, calls[target].items(), all_calls).show(),
+            }
+            for target in sorted(operations, key=lambda target: (-operations[target].nanoseconds, str(target)))
+        ]
+    }
