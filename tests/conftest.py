@@ -46,6 +46,7 @@ BEYOND_UNIT = (
     "discovery",
     "doctor",
     "examples",
+    "instruments/sql",
     "report",
     "serve",
     "servers",

@@ -4,16 +4,22 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 from wsgiref.util import setup_testing_defaults
 
 import pytest
 
+from tests.instruments.recording import Recording
 from wsgiapm import instruments
+from wsgiapm.breakdown import Breakdown
 from wsgiapm.transaction import CURRENT, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from wsgiapm.span import Span
 
 
 @pytest.fixture
@@ -32,14 +38,31 @@ def installed(failures: list[BaseException | None]) -> Iterator[None]:
 
 
 @pytest.fixture
+def recording(installed: None, failures: list[BaseException | None]) -> Iterator[Recording]:
+    """What a transaction records that runs during the test; nothing may go wrong in an instrument."""
+    recording = Recording()
+    with recording.transaction():
+        yield recording
+    assert failures == []
+
+
+@pytest.fixture
 def ask(installed: None) -> Callable[..., tuple[str, str | None]]:
-    """`ask(app, path, script="")` returns the status and the name that the transaction got."""
+    """`ask(app, path, script="")` returns the status and the name that the transaction got; `ask.transaction` is that."""
 
     def call(app: Any, path: str, script: str = "", **more: Any) -> tuple[str, str | None]:
-        environ: dict[str, Any] = {"PATH_INFO": path, "SCRIPT_NAME": script, "HTTP_HOST": "localhost", **more}
+        environ: dict[str, Any] = {
+            "PATH_INFO": path,
+            "SCRIPT_NAME": script,
+            "HTTP_HOST": "localhost",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "127.0.0.1",
+            **more,
+        }
         setup_testing_defaults(environ)
         statuses: list[str] = []
         transaction = Transaction()
+        call.transaction = transaction
         token = CURRENT.set(transaction)
         try:
             body = app(environ, lambda status, headers, exc_info=None: statuses.append(status))
@@ -51,3 +74,23 @@ def ask(installed: None) -> Callable[..., tuple[str, str | None]]:
         return statuses[0], transaction.name
 
     return call
+
+
+@pytest.fixture
+def spans(installed: None) -> Iterator[list[tuple[str, str | None]]]:
+    """A transaction runs during the test; in the order of their ends, the name of each span and of the one around it."""
+    ended: list[tuple[str, str | None]] = []
+
+    def close(self: Breakdown, span: Span, now: int) -> Any:
+        ended.append((span.operation.name, span.outer.operation.name if span.outer is not None else None))
+        return original(self, span, now)
+
+    original = Breakdown.close
+    Breakdown.close = close  # type: ignore[method-assign]
+    transaction = Transaction()
+    transaction.start = 0
+    transaction.recorder = SimpleNamespace(operations=MagicMock(), rename=lambda _: None)
+    token = CURRENT.set(transaction)
+    yield ended
+    CURRENT.reset(token)
+    Breakdown.close = original  # type: ignore[method-assign]

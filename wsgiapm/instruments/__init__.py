@@ -13,24 +13,33 @@ from functools import partial
 from importlib import import_module
 from typing import Final
 
-from wsgiapm.instruments import _patch
+from wsgiapm.instruments import _patch, _record_sql
 from wsgiapm.instruments._news import News
 from wsgiapm.instruments._patch import Failed
 
 TABLE: Final = {
     "django": "django",
+    "django_db": "django",
     "flask": "flask",
+    "mysql_connector": "mysql.connector",
+    "mysqlclient": "MySQLdb",
+    "oracledb": "oracledb",
+    "psycopg": "psycopg",
+    "psycopg2": "psycopg2",
+    "pymysql": "pymysql",
+    "sqlite3": "sqlite3",
 }
 """The library's module by the instrument's name, which is also that of its module here."""
 
 _news = News()
 
 
-def install(disabled: Collection[str], failed: Failed) -> None:
+def install(disabled: Collection[str], failed: Failed, record_sql: str = "obfuscated") -> None:
     """Install every instrument that is not disabled, each when its library is first imported.
 
-    `failed` is called while an exception is being handled that an instrument raised.
+    `failed` is called while an exception is being handled that an instrument raised. `record_sql` is the setting.
     """
+    _record_sql.configure(record_sql)
     for name, library in TABLE.items():
         if name not in disabled:
             _patch.when_imported(library, partial(_install, name, failed), failed)
@@ -53,3 +62,4 @@ def uninstall() -> None:
     """Undo everything that was installed."""
     _patch.undo()
     _news.forget()
+    _record_sql.forget()

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQLite in the standard library. Its classes are written in C: connections are made of subclasses.
+
+A row that is fetched alone takes no span: the first one has been found by `execute`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import lru_cache, update_wrapper, wraps
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from wsgiapm.instruments._dbapi import executes, fetches, is_verb, place, spanned, subclass, subclasses
+from wsgiapm.instruments._patch import Exchange
+
+if TYPE_CHECKING:
+    from wsgiapm.instruments._dbapi import Place
+    from wsgiapm.span import Operation
+
+MODULE = "sqlite3"
+VERSIONS = ">=3.10,<3.14"
+RECORDS = "statements, commit, rollback, connect; rows fetched together are part of the time"
+
+_FACTORY = 5  # its place among the arguments of connect
+_of_connection = attrgetter("_wsgiapm_place")
+_of_cursor = attrgetter("connection._wsgiapm_place")
+
+_CURSOR = {
+    "execute": executes(_of_cursor, "sql"),
+    "executemany": executes(_of_cursor, "sql"),
+    "executescript": executes(_of_cursor, "sql_script"),
+    "fetchmany": fetches(_of_cursor),
+    "fetchall": fetches(_of_cursor),
+}
+
+
+def _leaves(connection: Any, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Operation:
+    found: Place = _of_connection(connection)
+    return found.verb("ROLLBACK" if args and args[0] is not None else "COMMIT")
+
+
+_CONNECTION = {
+    "commit": is_verb(_of_connection, "COMMIT"),
+    "rollback": is_verb(_of_connection, "ROLLBACK"),
+    "__exit__": _leaves,
+}
+
+
+def _database(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return os.fspath(args[0] if args else kwargs["database"])
+
+
+def _connects(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
+    if not args and "database" not in kwargs:
+        return None
+    return place("sqlite", _database(args, kwargs)).verb("CONNECT")
+
+
+def _connection_class(library: Any, failed: Callable[[], None]) -> Any:
+    base: Any = library.Connection
+    cursors = subclasses(_CURSOR, failed)
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        base.__init__(self, *args, **kwargs)
+        self._wsgiapm_place = place("sqlite", _database(args, kwargs))
+
+    def cursor(self: Any, factory: Any = library.Cursor) -> Any:
+        return base.cursor(self, cursors(factory))
+
+    more: dict[str, Any] = {"__init__": __init__, "cursor": cursor}
+    if sys.version_info >= (3, 11):  # before, these made their cursor by the method
+        for name in ("execute", "executemany", "executescript"):
+            more[name] = _shortcut(getattr(base, name), cursor, name)
+    return subclass(base, _CONNECTION, failed, **more)
+
+
+def _shortcut(original: Any, cursor: Callable[[Any], Any], name: str) -> Any:
+    @wraps(original)
+    def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(cursor(self), name)(*args, **kwargs)
+
+    return execute
+
+
+def _make(original: Any, failed: Callable[[], None]) -> Any:
+    library: Any = sys.modules[MODULE]
+    ours = _connection_class(library, failed)
+    call = spanned(original, _connects, failed)
+
+    @lru_cache(maxsize=100)
+    def below(factory: Any) -> Any:
+        # Behind the user's class, so that what it passes on to sqlite3's comes by.
+        return type(factory.__name__, (factory, ours), {"__module__": factory.__module__})
+
+    def replaced(factory: Any) -> Any:
+        if factory is library.Connection:
+            return ours
+        return below(factory) if isinstance(factory, type) and issubclass(factory, library.Connection) else factory
+
+    def connect(*args: Any, **kwargs: Any) -> Any:
+        if len(args) > _FACTORY:
+            args = (*args[:_FACTORY], replaced(args[_FACTORY]), *args[_FACTORY + 1 :])
+        else:
+            kwargs["factory"] = replaced(kwargs.get("factory", library.Connection))
+        return call(*args, **kwargs)
+
+    return update_wrapper(connect, original)
+
+
+# Both names of one function, once all of it has been imported.
+PATCHES = (Exchange(MODULE, "connect", _make), Exchange(MODULE, "dbapi2.connect", _make))
