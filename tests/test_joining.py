@@ -9,6 +9,7 @@ import pytest
 
 from tests.aggregate.counting import aborted, die, fork, in_flight, recorder_at, started, wait
 from wsgiapm import joining
+from wsgiapm.aggregate import patience
 from wsgiapm.aggregate.directory import open_directory, segment_is_live
 from wsgiapm.aggregate.instance import BusyError, Instance
 from wsgiapm.aggregate.merge import merge
@@ -44,7 +45,7 @@ def test_a_process_that_cannot_begin_lets_go(shared, settings, monkeypatch, capf
     """It counts on its own, says so, and what an earlier owner of its segment left running is settled by the others."""
     announced = []
     monkeypatch.setattr(joining, "announce", announced.append)  # whose page would stay in this process
-    monkeypatch.setattr(joining, "_PAUSE", 0)
+    monkeypatch.setattr(patience, "_PAUSE", 0)
     assert wait(fork(lambda: (started(recorder_at(str(shared)), "/import"), die()))) == -9
     begin = Instance.begin
 

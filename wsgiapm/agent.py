@@ -71,8 +71,7 @@ class Agent:
         for problem in self.problems:
             log.error("setting %s: %s", problem.name, problem.message)
         try:
-            failed = partial(self.failed, layout.INSTRUMENT_ERRORS)
-            install(settings.disabled_instruments, failed, settings.record_sql)
+            install(settings.disabled_instruments, partial(self.failed, layout.INSTRUMENT_ERRORS))
         except Exception:  # a gate
             self.failed(layout.INSTRUMENT_ERRORS)
         check_interpreter()
@@ -129,25 +128,25 @@ class Agent:
     def _end(self) -> None:
         if self._harvester is not None:
             self._harvester.stop()
-            self.refresh()
+            self._attempt(self._harvester.end)
             if self.recorder is not None:
                 say_farewell(self.recorder.instance)
 
     def refresh(self) -> None:
         """Write the gauges of this process, as its harvest thread does where it has one."""
         if self._harvester is not None:
-            try:
-                self._harvester.refresh()
-            except Exception:  # a gate
-                self.failed(layout.AGENT_ERRORS)
+            self._attempt(self._harvester.refresh)
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception:  # a gate
+            self.failed(layout.AGENT_ERRORS)
 
     def finish(self, seconds: float) -> None:
         """Upload once more before the process ends, unless a hook has seen to that; takes at most so many seconds."""
         if self._harvester is not None:
-            try:
-                self._harvester.finish(seconds)
-            except Exception:  # a gate
-                self.failed(layout.AGENT_ERRORS)
+            self._attempt(partial(self._harvester.finish, seconds))
             if self.recorder is not None:
                 say_farewell(self.recorder.instance)
 

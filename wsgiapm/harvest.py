@@ -7,7 +7,6 @@ an exception ends a round, is counted, and never the thread.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -16,10 +15,11 @@ from typing import Protocol
 from wsgiapm import clock, log, native
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.instance import Instance
+from wsgiapm.aggregate.keeper import Keeper
 from wsgiapm.aggregate.merge import note_uploaded, stream_snapshot
 from wsgiapm.aggregate.orphans import settle_orphans
+from wsgiapm.aggregate.owner import resident_memory
 from wsgiapm.aggregate.resource import Resource
-from wsgiapm.aggregate.restoration import Keeper
 from wsgiapm.aggregate.turn import Turn
 from wsgiapm.config import Settings, ingest_token, shared_directory
 from wsgiapm.coroner import Coroner, FindStatus
@@ -36,7 +36,6 @@ _LAST_ATTEMPTS = 50
 _LAST_PAUSE = 0.005
 # A process that has given no sign of life for this long (seconds), or for three rounds, is stuck.
 _PATIENCE = 30.0
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Backlog(Protocol):
@@ -57,17 +56,6 @@ def make_uploader(settings: Settings) -> Uploader | None:
         proxy=settings.proxy,
         ca_file=settings.ca_file,
     )
-
-
-def resident_memory() -> int:
-    """Return the resident memory of this process in bytes."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * _PAGE
-    except OSError:  # no Linux
-        import psutil  # noqa: PLC0415
-
-        return int(psutil.Process().memory_info().rss)
 
 
 def guard(step: Callable[[], None], what: str) -> bool:
@@ -148,9 +136,11 @@ class Harvester:
     def finish(self, seconds: float) -> None:
         """End the rounds with one more, in the thread; it is not waited for longer than `seconds`.
 
-        Does nothing when the rounds have been stopped, or never began, and the second time. At exit no thread can be started
-        any more.
+        Without rounds it is no more than `end`; nothing at all when they have been stopped, and the second time. At exit no
+        thread can be started any more.
         """
+        if not self._started:
+            self.end()
         if self._started and self._stop.locked() and not self._last_round:
             self._last_round = True
             self._stop.release()
@@ -162,7 +152,7 @@ class Harvester:
             self.run_round()
             pause = pause_until_next(self._interval(), clock.time())
         if self._last_round:
-            self._try(self.refresh, "writing the gauges")
+            self.end()
             self._try(self._lead_last, "merging and uploading")
         self._try(self._stop_leading, "ending to lead")
         self._done.release()
@@ -197,8 +187,14 @@ class Harvester:
         if not guard(step, what) and self._recorder is not None:
             self._instance.cells[layout.HARVEST_ERRORS] += 1
 
-    def _stay(self) -> None:
-        if self._recorder is not None and self._keeper.check(leading=self._leading):
+    def end(self) -> None:
+        """Do the same before this process ends, and wait for others if need be: nobody else can put its counters back."""
+        self._try(partial(self._stay, last=True), "restoring the shared directory")
+        self._try(self.refresh, "writing the gauges")
+
+    def _stay(self, *, last: bool = False) -> None:
+        check = self._keeper.check_last if last else self._keeper.check
+        if self._recorder is not None and check(leading=self._leading):
             log.warning(
                 "the shared directory %s was removed, or files in it exchanged; restored",
                 shared_directory(self._settings),
@@ -224,7 +220,10 @@ class Harvester:
         """Tell whether this process is the one that merges and uploads, becoming it if nobody is."""
         directory = self._instance.directory
         # Asked anew each time: something in this process may have closed all descriptors, and with them our locks.
-        self._leading = directory is None or directory.try_lock(layout.LEADER_LOCK)
+        try:
+            self._leading = directory is None or directory.try_lock(layout.LEADER_LOCK)
+        except FileNotFoundError:  # it was removed just now; what we kept as its leader is put back with it
+            return False
         return self._leading
 
     def _stop_leading(self) -> None:
@@ -234,7 +233,10 @@ class Harvester:
             directory.unlock(layout.LEADER_LOCK)
 
     def _lead(self) -> None:
+        led = self._leading
         if self.leads():
+            if not led:
+                self._stay()
             self.run_once()
 
     def _lead_last(self) -> None:

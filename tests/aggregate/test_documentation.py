@@ -30,7 +30,7 @@ from tests.aggregate.counting import (
     recorder_at,
     wait,
 )
-from wsgiapm import recorder, route_names
+from wsgiapm import places, recorder
 from wsgiapm.aggregate import catalogue, histogram, index, journal, layout, schema
 from wsgiapm.aggregate.budget import DEFAULT_BUDGET
 from wsgiapm.aggregate.merge import merge
@@ -83,7 +83,7 @@ def limits_text() -> str:
         "series, `max_series`": f"2,000, and {recorder._OTHER_SERIES} of `(other)`",
         "names of requests in flight": "twice `max_series`",
         "a record of the index": f"{index._LONGEST:,} bytes",
-        "paths a process remembers the route of": f"{route_names.PATHS_AT_MOST:,}",
+        "paths a process remembers the route of": f"{places.PATHS_AT_MOST:,}",
         "a journal": f"{(layout.PAGE + journal.CAPACITY) // 1024} KiB",
         "all journals together": "a sixteenth of `shared_max_bytes`",
         "events a process keeps while it cannot write them": f"{journal._PENDING_AT_MOST}, and "

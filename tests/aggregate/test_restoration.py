@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.aggregate.counting import finished, record, recorder_at
+from wsgiapm.aggregate import index_file, restoration
 from wsgiapm.aggregate.directory import create_directory
-from wsgiapm.aggregate.index_file import Identity, create_index, open_index
 from wsgiapm.aggregate.instance import observe
 from wsgiapm.aggregate.merge import merge
-from wsgiapm.aggregate.restoration import is_in_place, restore
+from wsgiapm.aggregate.restoration import is_in_place, place_beside, restore
 from wsgiapm.errors import SharedDirectoryError
 
 # Counts from several threads until SIGTERM, and says how many requests it has finished.
@@ -198,18 +198,62 @@ def test_series_wait_while_there_is_no_directory(path: str) -> None:
     recorder.instance.close()
 
 
-def test_another_instance_in_the_place_is_an_error_that_says_what_to_do(path: str) -> None:
-    """A directory that was founded anew has another epoch; we do not mix into it."""
-    recorder = recorder_at(path)
-    record(recorder)
-    shutil.rmtree(path)
-    directory = create_directory(path)
-    assert create_index(directory, Identity("shop"))
-    open_index(directory).close()
+@pytest.mark.parametrize("removed", ["directory", "index"])
+def test_beside_another_instance_in_the_place_ours_goes_on(
+    path: str, removed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may not look into us founds another instance; ours keeps its name and its counts, all of it in one place."""
+    first, second = recorder_at(path), recorder_at(path)
+    for recorder in (first, second):
+        record(recorder, "/before")
+    epoch = first.instance.header.epoch
+    if removed == "index":
+        os.unlink(f"{path}/index")
+    else:
+        shutil.rmtree(path)
+    with monkeypatch.context() as context:
+        context.setattr(index_file, "find_indexes", lambda _: [])
+        stranger = recorder_at(path)
+    record(stranger, "/stranger")
+    assert stranger.instance.header.epoch != epoch
 
-    with pytest.raises(SharedDirectoryError, match=r"founded anew.*restart the app"):
+    for recorder in (first, second):
+        assert restore(recorder.instance)
+        assert is_in_place(recorder.instance)
+        record(recorder, "/after")
+
+    beside = place_beside(path, epoch)
+    assert observe(beside).header.epoch == epoch
+    assert (finished(beside), finished(path)) == (4, 1)
+    assert not [name for name in os.listdir(path) if name.startswith("damaged")]
+    for recorder in (first, second, stranger):
+        recorder.instance.close()
+
+
+def test_who_can_be_nowhere_says_so_and_counts_on(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link in the place, and nothing to be made beside it: the error names the link, and requests are still counted."""
+    recorder = recorder_at(path)
+    os.rename(path, f"{path}-moved")
+    os.symlink(f"{path}-moved", path)
+    monkeypatch.setattr(restoration, "place_beside", lambda *_: path)
+
+    with pytest.raises(SharedDirectoryError, match="is a symbolic link"):
         restore(recorder.instance)
 
     record(recorder)
-    directory.close()
+    assert finished(f"{path}-moved") == 1
+    recorder.instance.close()
+
+
+def test_beside_a_link_in_the_place_ours_goes_on(path: str) -> None:
+    """A directory that was exchanged for a link is not followed; what has been counted is kept, with what comes."""
+    recorder = recorder_at(path)
+    record(recorder, "/before")
+    os.rename(path, f"{path}-moved")
+    os.symlink(f"{path}-moved", path)
+
+    assert restore(recorder.instance)
+    record(recorder, "/after")
+
+    assert finished(place_beside(path, recorder.instance.header.epoch)) == 2
     recorder.instance.close()

@@ -41,7 +41,7 @@ class _Serving:
 
     def __init__(self, settings: dict[str, Any], name: str) -> None:
         self._application = APMMiddleware(_answer, **settings)
-        self._agent = self._application._source
+        self._agent = self._application.__self__._source
         self._name = name
         self._number = 0
         self._broken: list[tuple[str, Any]] = []
@@ -109,6 +109,14 @@ class _Serving:
         """Say which segment is ours; -1 when we count on our own."""
         instance = self._agent.start().instance
         return {"segment": instance.segment.number if instance.directory is not None else -1}
+
+    def part(self, hooked: bool) -> dict[str, Any]:
+        """Do what is done before the process ends, by a server's hook or without one."""
+        if hooked:
+            self._agent.end()
+        else:
+            self._agent.finish(5)
+        return {}
 
     def die(self) -> dict[str, Any]:
         """Be killed in mid-request."""

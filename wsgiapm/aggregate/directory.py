@@ -15,7 +15,7 @@ _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 # What the kernel says when a link, a directory or a socket is opened as we open files.
 _IRREGULAR = (errno.ELOOP, errno.EISDIR, errno.ENXIO)
-_LOCKS = "locks"
+LOCKS = "locks"
 _DIGITS = 4
 
 # A process loses all its record locks on a file when it closes any descriptor of it, so each is opened once for good.
@@ -72,6 +72,14 @@ class SharedDirectory:
             self._descriptor = descriptor
         return self._descriptor
 
+    def in_place(self) -> bool:
+        """Tell whether others find this very directory at its path."""
+        try:
+            status = os.stat(self.path, follow_symlinks=False)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._inode
+
     def open(self, name: str, flags: int = os.O_RDONLY) -> int:
         """Open a regular file of the directory's owner; raises `SharedDirectoryError` for anything else."""
         root = os.geteuid() == 0
@@ -126,7 +134,7 @@ class SharedDirectory:
     def _locks_file(self) -> tuple[int, tuple[int, int]]:
         """Return descriptor and identity of the file of locks, the same one for all users in this process."""
         try:
-            status = os.stat(_LOCKS, dir_fd=self.descriptor, follow_symlinks=False)
+            status = os.stat(LOCKS, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
             pass
         else:
@@ -140,15 +148,19 @@ class SharedDirectory:
         _locks_by_inode[inode] = descriptor
         return descriptor, inode
 
+    def locks(self) -> int:
+        """Return a descriptor of the file of locks that is open for good, so that it outlives its name. Do not close it."""
+        return self._locks_file()[0]
+
     def _open_locks(self) -> int:
         try:
-            return self.open(_LOCKS, os.O_RDWR | os.O_CREAT)
+            return self.open(LOCKS, os.O_RDWR | os.O_CREAT)
         except FileExistsError:  # made by another process of root's between two steps
-            return self.open(_LOCKS, os.O_RDWR)
+            return self.open(LOCKS, os.O_RDWR)
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
-            return self.open(_LOCKS)  # enough for who only looks whether others hold them
+            return self.open(LOCKS)  # enough for who only looks whether others hold them
 
     def try_lock(self, byte: int) -> bool:
         """Lock one byte without waiting; return whether it is ours (this object's) now, or already was."""

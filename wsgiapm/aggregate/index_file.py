@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 from zlib import crc32
@@ -13,8 +14,10 @@ from zlib import crc32
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.budget import Budget
+from wsgiapm.aggregate.catalogue import Catalogue
 from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.aggregate.shared_file import SharedFile
+from wsgiapm.aggregate.survivors import find_indexes
 from wsgiapm.errors import SharedDirectoryError
 
 _NAME = layout.INDEX_NAME
@@ -160,25 +163,72 @@ def open_index(directory: SharedDirectory) -> IndexFile:
 def create_index(directory: SharedDirectory, identity: Identity, limit: int = 0) -> bool:
     """Make the index if it is missing; return False when another process is about to.
 
-    `limit` is the budget in bytes. The file appears complete or not at all. Raises OSError when there is no room.
+    As long as a process counts by one that was removed, that one is put back. `limit` is the budget in bytes of a new one.
+    The file appears complete or not at all. Raises OSError when there is no room, `BusyError` when it is to be tried again.
     """
+    return _fill_place(directory, lambda: _recover(directory, identity) or _make(identity, limit))
+
+
+def put_back_index(directory: SharedDirectory, header: IndexHeader, own: bytes) -> bool:
+    """Put back a removed index if it is still missing, as `create_index` does; `own` is what we have of it, perhaps nothing."""
+
+    def find() -> bytes:
+        content = _recover(directory, header.identity, header.epoch, own)
+        if not content:
+            raise OSError(
+                errno.ESTALE, "the index was removed, and nobody has it any more; restart the app", directory.path
+            )
+        return content
+
+    return _fill_place(directory, find)
+
+
+def _fill_place(directory: SharedDirectory, make: Callable[[], bytes]) -> bool:
     if not directory.try_lock(layout.INDEX_LOCK):
         return False
     try:
         try:
             os.stat(_NAME, dir_fd=directory.descriptor, follow_symlinks=False)
         except FileNotFoundError:
-            _write_new(directory, identity, limit)
+            _write_index(directory, make())
     finally:
         directory.unlock(layout.INDEX_LOCK)
     return True
 
 
-def _write_new(directory: SharedDirectory, identity: Identity, limit: int) -> None:
+def _recover(directory: SharedDirectory, identity: Identity, epoch: bytes = b"", own: bytes = b"") -> bytes:
+    """Return what living processes of this identity count by, of this epoch or else of the latest; empty when none does."""
+    # Of one epoch, each is the beginning of the longest: what has been removed is not added to.
+    best, found = (0, 0), b""
+    for content in [own, *find_indexes(directory)]:
+        try:
+            header = _parse(directory.path, content[: layout.PAGE])
+        except SharedDirectoryError:
+            continue
+        size = _sound_bytes(content)
+        fits = header.identity == identity and epoch in (b"", header.epoch)
+        if fits and size >= 0 and (header.created, size) > best:
+            best, found = (header.created, size), content
+    if not found:
+        return b""
+    now = layout.U64.pack(clock.monotonic_ns())
+    return found[: layout.RESTORED_OFFSET] + now + found[layout.RESTORED_OFFSET + layout.WORD :]
+
+
+def _sound_bytes(content: bytes) -> int:
+    """Return how many bytes of records an index has, -1 when they are damaged."""
+    (committed,) = layout.U64.unpack_from(content, layout.COMMITTED_OFFSET)
+    catalogue = Catalogue()
+    catalogue.replay(content[layout.PAGE : layout.PAGE + committed])
+    return -1 if catalogue.damaged or catalogue.offset < committed else int(committed)
+
+
+def _make(identity: Identity, limit: int) -> bytes:
+    """Return the only page of a new index."""
     text = json.dumps(identity._asdict()).encode()
     page = bytearray(layout.PAGE)
     start = layout.IDENTITY_OFFSET
-    if start + len(text) > layout.UPLOADED_OFFSET:
+    if start + len(text) > layout.RESTORED_OFFSET:
         msg = f"app_name, environment and instance_name are too long: {len(text)} bytes in all; shorten them"
         raise SharedDirectoryError(msg)
     page[start : start + len(text)] = text
@@ -187,10 +237,10 @@ def _write_new(directory: SharedDirectory, identity: Identity, limit: int) -> No
     fields[-1] = _checksum(bytes(page), text)
     layout.INDEX_HEADER.pack_into(page, 0, *fields)
     layout.LIMIT.pack_into(page, layout.LIMIT_OFFSET, crc32(layout.U64.pack(limit)), limit)
-    write_index(directory, page)
+    return bytes(page)
 
 
-def write_index(directory: SharedDirectory, content: bytes | bytearray) -> None:
+def _write_index(directory: SharedDirectory, content: bytes) -> None:
     """Make the index with this content, at once or not at all; the caller holds its lock. Raises OSError."""
     file = SharedFile(directory, _NEW, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
@@ -95,7 +95,8 @@ class Instance(Accounts):
         self.index.release()
         self.segment.keep(self.header.epoch)
         if self.directory is not None:
-            self.directory.try_lock(layout.SEGMENT_LOCKS + self.segment.number)
+            with suppress(FileNotFoundError):  # it was removed just now, and is going to be put back
+                self.directory.try_lock(layout.SEGMENT_LOCKS + self.segment.number)
 
     def move_to(self, directory: SharedDirectory, segment: Segment, budget: Budget) -> None:
         """Go on in a directory that was restored, with the counters in `segment`."""
@@ -147,18 +148,28 @@ def join(path: str, identity: Identity, budget: int = 0) -> Instance:
     """Take part in the instance at `path`, founding it when it is new. `Instance.begin` has to follow.
 
     `budget` is in bytes; 0 means the default of `Budget`. Raises `SharedDirectoryError` when the directory cannot be used or
-    belongs to another app, `BusyError` when it is just being founded, OSError when there is no room.
+    belongs to another app, `BusyError` when it is just being founded, or removed, OSError when there is no room.
     """
     with ExitStack() as undo:
         directory = create_directory(path)
         undo.callback(directory.close)
-        file = _open_or_create(directory, identity, budget)
-        undo.callback(file.close)
-        _check_identity(path, identity, file.header.identity)
-        room = _make_budget(directory, file.header, budget)
-        index = _make_index(file, directory, room)
-        segment = open_segment(directory, file.header.epoch, index.chunks, room.allocate)
+        try:
+            instance = _join(directory, identity, budget, undo)
+        except OSError as error:
+            if directory.in_place():
+                raise
+            raise BusyError from error  # it was removed just now
         undo.pop_all()
+    return instance
+
+
+def _join(directory: SharedDirectory, identity: Identity, budget: int, undo: ExitStack) -> Instance:
+    file = _open_or_create(directory, identity, budget)
+    undo.callback(file.close)
+    _check_identity(directory.path, identity, file.header.identity)
+    room = _make_budget(directory, file.header, budget)
+    index = _make_index(file, directory, room)
+    segment = open_segment(directory, file.header.epoch, index.chunks, room.allocate)
     return Instance(file.header, index, segment, directory, room)
 
 

@@ -41,7 +41,8 @@ Page 0 (4096 bytes)::
     48   4   CRC-32 of bytes 24 to 47 and of the identity
     52   4   CRC-32 of the next 8 bytes
     56   8   the budget: bytes all files may take together, for who has no other; 0 or a wrong CRC-32: not said
-    64   n   identity: JSON object with "app", "environment", "instance"; at most 4000 bytes
+    64   n   identity: JSON object with "app", "environment", "instance"; at most 3992 bytes
+    4056 8   word: monotonic time at which it was last put back after a removal, 0: never
     4064 8   word: wall time of the sums last uploaded        4072 8  word: monotonic time of the same
     4080 8   word: how many requests under (other) the last event of that told of
     4088 8   word: wall time of that event
@@ -82,7 +83,7 @@ segment-N
                          8      pid of the owner                  9   its start time (clock ticks since boot)
                          10     inode of its pid namespace        11  monotonic time of the claim
                          12     wall time of the claim            13  raised by claims (by 2) and settlements
-                         14     word 32 at the time of the claim
+                         14     word 32 at the time of the claim  15  1 once all of it is in another file
                          32     transactions begun, of all owners
                          33     transactions now running without a row
                          34     CPU time used by all owners       35  how many owners there have been
@@ -181,7 +182,7 @@ CREATED_OFFSET: Final = 24
 LIMIT_OFFSET: Final = 52
 LIMIT: Final = struct.Struct("<IQ")
 IDENTITY_OFFSET: Final = 64
-UPLOADED_OFFSET, UPLOADED_AT_OFFSET, TOLD_OFFSET, TOLD_AT_OFFSET = 4064, 4072, 4080, 4088
+RESTORED_OFFSET, UPLOADED_OFFSET, UPLOADED_AT_OFFSET, TOLD_OFFSET, TOLD_AT_OFFSET = 4056, 4064, 4072, 4080, 4088
 INDEX_NAME: Final = "index"
 INDEX_STEP: Final = 16384
 RECORD: Final = struct.Struct("<II")
@@ -212,6 +213,7 @@ CELLS_OFFSET: Final = ROWS_OFFSET + ROWS_BYTES
 FIRST_CELL: Final = CELLS_OFFSET // WORD
 FIRST_ROW: Final = ROWS_OFFSET // WORD
 FIRST_ROWS_END: Final = ROWS_OFFSET + FIRST_ROWS * ROW_WORDS * WORD
+NUMBER, MOVED = 4, 15
 ROWS_ALLOCATED: Final = 5
 
 PID, STARTED_TICKS, PID_NAMESPACE, CLAIMED_MONOTONIC, CLAIMED_WALL, SETTLEMENTS, BEGUN_AT_CLAIM = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who owns a segment: a process, named so that a later one with the same id is not taken for it."""
+"""Who owns a segment: a process, named so that a later one with the same id is not taken for it, and its size."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from wsgiapm.aggregate import layout
 
 _STATE, _STARTED = 0, 19
 _ENDED = (b"Z", b"X")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def _read_stat(pid: int | str) -> list[bytes]:
@@ -53,3 +54,14 @@ def owner_lives(header: Sequence[int]) -> bool:
     if not started or pid == os.getpid() or header[layout.PID_NAMESPACE] != pid_namespace():
         return False
     return start_ticks(pid) == started
+
+
+def resident_memory() -> int:
+    """Return the resident memory of this process in bytes."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except OSError:  # no Linux
+        import psutil  # noqa: PLC0415
+
+        return int(psutil.Process().memory_info().rss)

@@ -51,6 +51,14 @@ class SharedFile:
             return False
         return (status.st_dev, status.st_ino) == self._inode and status.st_uid == self._directory.owner
 
+    def is_in(self, directory: SharedDirectory) -> bool:
+        """Tell whether this very file is to be found in a directory, under its name."""
+        try:
+            status = os.stat(self.name, dir_fd=directory.descriptor, follow_symlinks=False)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._inode
+
     @property
     def size(self) -> int:
         """The length in bytes."""

@@ -18,6 +18,10 @@ class Turn:
         """Begin with nobody's turn."""
         self._places: list[object] = []
 
+    def is_taken(self) -> bool:
+        """Tell whether it is somebody's turn now."""
+        return bool(self._places)
+
     @contextmanager
     def taken(self) -> Iterator[bool]:
         """Give whether it is ours until the end of the block."""

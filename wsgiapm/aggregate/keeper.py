@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keeper: looks in every process whether its directory stays where it is, and has it put back.
+
+The leader also keeps the segments of all others open, so that they outlive their names, and their processes.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import NamedTuple
+
+from wsgiapm import clock, native
+from wsgiapm.aggregate import layout
+from wsgiapm.aggregate.budget import Budget, BusyError
+from wsgiapm.aggregate.directory import SharedDirectory
+from wsgiapm.aggregate.instance import Instance
+from wsgiapm.aggregate.owner import owner_lives
+from wsgiapm.aggregate.patience import patiently
+from wsgiapm.aggregate.record_lock import holder
+from wsgiapm.aggregate.relocation import allocated_parts
+from wsgiapm.aggregate.restoration import is_in_place, restore
+from wsgiapm.aggregate.shared_file import SharedFile
+from wsgiapm.aggregate.turn import Turn
+from wsgiapm.errors import SharedDirectoryError
+
+# How often, and after how many seconds again, who is about to end tries to put its counters back: a second in all.
+_LAST_ATTEMPTS, _LAST_PAUSE = 200, 0.005
+# Each takes a descriptor of the leader's.
+_KEPT_AT_MOST = 256
+
+
+class _Kept(NamedTuple):
+    """A segment of another process, open, and the file of locks that says whether that process lives."""
+
+    number: int
+    file: SharedFile
+    locks: int
+
+    def read_header(self) -> memoryview[int]:
+        return memoryview(self.file.read(layout.PAGE, 0).ljust(layout.PAGE, b"\0")).cast("Q")
+
+    def is_nobodys(self, header: memoryview[int]) -> bool:
+        return holder(self.locks, layout.SEGMENT_LOCKS + self.number) is None and not owner_lives(header)
+
+
+class Safe:
+    """The segments of the other processes, kept open by the leader: what is in them is still there when they have died."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._kept: dict[int, _Kept] = {}
+        self._homeless: list[_Kept] = []
+
+    def look_over(self, directory: SharedDirectory, own: int) -> None:
+        """Open the segments there are, up to a number, and let go of those that are not there any more; raises OSError."""
+        locks = directory.locks()
+        numbers = set(directory.segments()[:_KEPT_AT_MOST]) - {own}
+        for number in list(self._kept):
+            if number not in numbers or not self._kept[number].file.is_in(directory):
+                self._kept.pop(number).file.close()
+        for number in numbers - self._kept.keys():
+            with suppress(OSError, SharedDirectoryError):
+                file = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
+                self._kept[number] = _Kept(number, file, locks)
+
+    def find_homeless(self, directory: SharedDirectory) -> None:
+        """Note which have lost their place, after the directory was removed and put back."""
+        while self._kept:
+            _, kept = self._kept.popitem()
+            if kept.file.is_in(directory):
+                kept.file.close()
+            else:
+                self._homeless.append(kept)
+
+    def bring_home(self, directory: SharedDirectory, budget: Budget, epoch: bytes) -> None:
+        """Write what dead processes left, and is without a place, into the directory; raises OSError without room.
+
+        Those that live do so themselves, and are waited for in case they die before.
+        """
+        for kept in self._homeless[:]:
+            header = kept.read_header()
+            start = layout.segment_start(epoch, kept.number)
+            done = bool(header[layout.MOVED]) or header[: len(start) // layout.WORD].tobytes() != start
+            if done or kept.is_nobodys(header):
+                if not done:
+                    _write(kept.file, directory, budget)
+                self._homeless.remove(kept)
+                kept.file.close()
+
+    def close(self) -> None:
+        """Let go of all that have their place: somebody else keeps them."""
+        while self._kept:
+            self._kept.popitem()[1].file.close()
+
+
+def _take_free_number(directory: SharedDirectory) -> int:
+    for number in range(layout.MAX_SEGMENTS):
+        if directory.try_lock(layout.SEGMENT_LOCKS + number):
+            if number not in directory.segments():
+                return number
+            directory.unlock(layout.SEGMENT_LOCKS + number)
+    msg = (
+        f"{directory.path} has {layout.MAX_SEGMENTS} segments, the most it can have; remove it when the app is stopped"
+    )
+    raise SharedDirectoryError(msg)
+
+
+def _write(file: SharedFile, directory: SharedDirectory, budget: Budget) -> None:
+    number = _take_free_number(directory)
+    try:
+        cells = memoryview(bytearray(file.read(file.size, 0))).cast("Q")
+        cells[layout.NUMBER] = number
+        patiently(partial(_write_cells, cells, directory, budget, number))
+    finally:
+        directory.unlock(layout.SEGMENT_LOCKS + number)
+
+
+def _write_cells(cells: memoryview[int], directory: SharedDirectory, budget: Budget, number: int) -> None:
+    with ExitStack() as undo:
+        new = SharedFile(directory, layout.segment_name(number), os.O_RDWR | os.O_CREAT)
+        undo.callback(new.close)
+        undo.callback(directory.remove, new.name)
+        pieces = [(part.start or 0, part.stop - (part.start or 0)) for part in allocated_parts(cells)]
+        budget.allocate(new, [(start * layout.WORD, size * layout.WORD) for start, size in pieces])
+        for start, size in reversed(pieces):  # the header last, see `relocation`
+            new.write(cells[start : start + size].tobytes(), start * layout.WORD)
+        undo.pop_all()
+    new.close()
+
+
+def keep_safe(safe: Safe, instance: Instance, *, leading: bool, restored: bool) -> None:
+    """Look after the segments of others, in each round: `leading` says whether that is ours to do; raises OSError."""
+    directory, budget = instance.directory, instance.budget
+    if directory is None or budget is None:
+        return
+    if not leading:
+        safe.close()
+    elif restored:
+        safe.find_homeless(directory)
+    safe.bring_home(directory, budget, instance.header.epoch)
+    if leading:
+        safe.look_over(directory, instance.segment.number)
+
+
+class Keeper:
+    """Watches in one process that its directory stays where it is, and puts it back."""
+
+    def __init__(self, instance: Instance, interval: float) -> None:
+        """`interval` is the time in seconds between two checks of any process."""
+        self._instance = instance
+        self._interval = interval
+        self._safe = Safe()
+        self._turn = Turn()
+
+    def check(self, *, leading: bool) -> bool:
+        """Look, and restore what is missing; returns whether anything was restored. Raises as `restore` does."""
+        with self._turn.taken() as ours:
+            return ours and self._check(leading=leading)
+
+    def check_last(self, *, leading: bool) -> bool:
+        """Do the same before this process ends, however long others, or another thread, are at it; a second at most."""
+        restored = False
+        for _ in range(_LAST_ATTEMPTS):
+            restored = self.check(leading=leading) or restored
+            if is_in_place(self._instance) and not self._turn.is_taken():
+                break
+            native.sleep(_LAST_PAUSE)
+        return restored
+
+    def _check(self, *, leading: bool) -> bool:
+        directory = self._instance.directory
+        if directory is None:
+            return False
+        restored = not is_in_place(self._instance)
+        if restored and not self._restore():
+            return False
+        keep_safe(self._safe, self._instance, leading=leading, restored=restored)
+        return restored
+
+    def _restore(self) -> bool:
+        try:
+            done = restore(self._instance)
+        except BusyError:
+            return False
+        if done:
+            self._instance.index.set_word(layout.RESTORED_OFFSET, clock.monotonic_ns())
+        return done
+
+    def is_silent(self) -> bool:
+        """Tell whether the sums are not to be uploaded yet: until every process has put its counters back they are too small."""
+        try:
+            restored = self._instance.index.word(layout.RESTORED_OFFSET)
+        except OSError:  # removed, and closed by something in this process
+            return True
+        since = clock.monotonic_ns() - restored
+        return bool(restored) and 0 <= since < int(2 * self._interval * 1_000_000_000)
