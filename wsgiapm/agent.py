@@ -71,7 +71,8 @@ class Agent:
         for problem in self.problems:
             log.error("setting %s: %s", problem.name, problem.message)
         try:
-            install(settings.disabled_instruments, partial(self.failed, layout.INSTRUMENT_ERRORS))
+            failed = partial(self.failed, layout.INSTRUMENT_ERRORS)
+            install(settings.disabled_instruments, failed, settings.record_sql)
         except Exception:  # a gate
             self.failed(layout.INSTRUMENT_ERRORS)
         check_interpreter()
