@@ -34,6 +34,9 @@ def watch(
         if _is_file(environ, body):
             _watch_file(source, recorder, transaction, body)
         elif not _ends_now(source, recorder, transaction, environ, body):
+            if "wsgi.websocket" in environ:
+                transaction.note_websocket()
+                return WebsocketBody(source, recorder, transaction, body)
             return (SizedBody if hasattr(body, "__len__") else Body)(source, recorder, transaction, body)
     except Exception:  # a gate
         source.failed()
@@ -43,13 +46,15 @@ def watch(
 
 def _ends_now(source: Source, recorder: Recorder, transaction: RequestTransaction, environ: Environ, body: Any) -> bool:
     """End a request whose body is all there, or is none; False when it is to be seen to its end."""
+    size = 0
     if getattr(body, "streaming", None) is False and type(body.content) is bytes:  # as Django's HttpResponse
-        transaction.size += len(body.content)
+        size = len(body.content)
     elif isinstance(body, _STRINGS):
-        transaction.size += len(body)
+        size = len(body)
     elif not _is_sentinel(body):
         return False
-    elif transaction.is_upgrade(environ):
+    transaction.size += size
+    if not size and transaction.is_upgrade(environ):
         finish_stream(source, recorder, transaction, UPGRADE)
     finish(source, recorder, transaction)
     return True
@@ -180,3 +185,13 @@ class SizedBody(Body):
 
     def __len__(self) -> int:
         return len(self._body)
+
+
+class WebsocketBody(Body):
+    """The same for what an app returns to gevent-websocket, which listens to nothing of it."""
+
+    __slots__ = ()
+
+    def _end(self, *, complete: bool) -> None:
+        self._transaction.note_websocket()
+        super()._end(complete=complete)

@@ -11,11 +11,16 @@ _SERVERS = (
     "cheroot",
     "eventlet.wsgi",
     "gevent.pywsgi",
+    "geventwebsocket",
     "gunicorn",
     "tornado",
     "waitress",
     "werkzeug.serving",
     "wsgiref",
+)
+# Uwsgi's functions are written in C, so no code of its own stands in a traceback.
+_UWSGI = frozenset(
+    f"unable to {what} message" for what in ("receive websocket", "send websocket", "send websocket binary")
 )
 _BELOW = ("eventlet", "gevent", "io", "socket", "ssl")
 
@@ -30,7 +35,9 @@ def was_raised_by_server(error: BaseException) -> bool:
 
     The app may lose connections of its own, to a database for instance: what counts is whose code was at the socket.
     """
-    return tells_of_disconnect(error) and _is_of(_reader(error.__traceback__), _SERVERS)
+    if not tells_of_disconnect(error):
+        return False
+    return str(error) in _UWSGI or _is_of(_reader(error.__traceback__), _SERVERS)
 
 
 def _reader(traceback: TracebackType | None) -> str:

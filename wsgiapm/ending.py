@@ -120,9 +120,13 @@ def fail(
         note_ended_request(error, transaction)
     kind = stream_kind(transaction)
     gone = transaction.gone or was_raised_by_server(error)
-    if environ is not None and isinstance(error, StopIteration) and transaction.is_upgrade(environ):
-        kind = UPGRADE  # how an app that has spoken to the client itself tells gunicorn that it is done
-    elif not gone:
+    over = False
+    if environ is not None and "HTTP_UPGRADE" in environ and transaction.is_upgrade(environ):
+        # So an app that has spoken to the client itself tells gunicorn that it is done.
+        over = isinstance(error, StopIteration)
+        if over or environ["HTTP_UPGRADE"].lower() == "websocket":
+            kind = UPGRADE
+    if not over and not gone:
         transaction.error = error_type(error)
     if kind is not None:
         finish_stream(source, recorder, transaction, kind)

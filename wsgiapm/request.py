@@ -77,8 +77,14 @@ class RequestTransaction(Transaction):
         return getattr(self, "_write_failed", False)
 
     def is_upgrade(self, environ: Environ) -> bool:
-        """Tell whether a response without a body is one, because the app has talked to the client in another protocol."""
+        """Tell whether the app has talked to the client in another protocol, so that what it returns is no answer."""
+        if "wsgi.websocket" in environ:
+            self.note_websocket()
         return self.status == 101 or (self.status is None and "HTTP_UPGRADE" in environ)
+
+    def note_websocket(self) -> None:
+        """Take the server's word (gevent-websocket's) that the client has got 101, and nothing the app answers."""
+        self.status, self.headers, self.first_byte = 101, None, 1
 
     def content_length(self) -> int:
         """Return the bytes of the body as the headers promise them; -1 when they do not, or spell it strangely."""

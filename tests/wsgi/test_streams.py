@@ -97,8 +97,8 @@ class _AlreadyHandled:
 @pytest.mark.pitfall(3, 22)
 @pytest.mark.parametrize(
     "body",
-    [object(), _AlreadyHandled(), [], [b""], ()],
-    ids=["gunicorn", "eventlet", "empty list", "empty bytes", "empty tuple"],
+    [object(), _AlreadyHandled(), [], [b""], (), b""],
+    ids=["gunicorn", "eventlet", "empty list", "empty bytes", "empty tuple", "empty string"],
 )
 @pytest.mark.parametrize("status", [None, 101])
 def test_a_websocket_is_no_slow_request(status, body, watch, books, environ, seconds):
@@ -113,6 +113,89 @@ def test_a_websocket_is_no_slow_request(status, body, watch, books, environ, sec
     assert watch(app)(environ(**UPGRADE), lambda *_: None) is body
     assert (books.requests, books.running, books.seconds) == ({("/", status, None): 1}, 0, 0)
     assert (books.streams, books.stream_seconds) == ({("/", "upgrade"): 1}, 1800)
+
+
+def _app_of_gevent_websocket(kind):
+    """An app that has spoken through the server's websocket, and now returns something, which goes nowhere."""
+    headers = [("Content-Length", "3")]
+
+    def app(environ, start_response):
+        if kind == "nothing said":
+            return []
+        start_response("200 OK", headers)
+        return {"list": [], "iterable": iter([b"bye"]), "sized": Sized(b"bye")}[kind]
+
+    def generator(environ, start_response):
+        start_response("200 OK", headers)
+        yield b"bye"
+
+    return generator if kind == "generator" else app
+
+
+class Sized(tuple):
+    """An iterable with a length that is no tuple."""
+
+    __slots__ = ()
+
+    def __new__(cls, *chunks):
+        """Of these chunks."""
+        return super().__new__(cls, chunks)
+
+
+@pytest.mark.pitfall(22)
+@pytest.mark.parametrize("kind", ["nothing said", "list", "iterable", "sized", "generator"])
+def test_a_websocket_of_gevent_websocket_is_no_slow_request(kind, watch, books, serve, seconds):
+    """The client has got 101 from the server, whatever the app answers when the conversation is over."""
+    seconds(1, 1801, 1801)
+    serve(watch(_app_of_gevent_websocket(kind)), **UPGRADE, **{"wsgi.websocket": object()})
+
+    assert (books.requests, books.running) == ({("/", 101, None): 1}, 0)
+    assert books.seconds < 1e-6
+    assert (books.streams, books.stream_seconds) == ({("/", "upgrade"): 1}, 1800)
+
+
+@pytest.mark.pitfall(22, 23)
+@pytest.mark.parametrize("what", ["unable to receive websocket message", "unable to send websocket message"])
+def test_the_client_that_leaves_a_websocket_of_uwsgi_is_no_error(what, watch, books, environ, seconds):
+    """Uwsgi tells the app by an exception that only its text gives away, and few apps catch it."""
+    seconds(1, 1801)
+
+    def app(environ, start_response):
+        raise OSError(what)
+
+    with pytest.raises(OSError, match=what):
+        watch(app)(environ(**UPGRADE), lambda *_: None)
+
+    assert (books.requests, books.seconds) == ({("/", None, None): 1}, 0)
+    assert (books.streams, books.disconnects) == ({("/", "upgrade"): 1}, {})
+
+
+@pytest.mark.pitfall(22)
+def test_an_error_in_a_websocket_is_no_slow_request(watch, books, environ, seconds):
+    """It is an error, whose time says nothing."""
+    seconds(1, 1801)
+
+    def app(environ, start_response):
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        watch(app)(environ(**UPGRADE), lambda *_: None)
+
+    assert (books.requests, books.seconds) == ({("/", None, "ValueError"): 1}, 0)
+    assert (books.streams, books.stream_seconds) == ({("/", "upgrade"): 1}, 1800)
+
+
+def test_an_error_where_another_http_was_asked_for_is_an_answer(watch, books, environ, seconds):
+    """Curl asks for HTTP/2 with every request, and nobody gives it that."""
+    seconds(1, 5)
+
+    def app(environ, start_response):
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        watch(app)(environ(HTTP_UPGRADE="h2c"), lambda *_: None)
+
+    assert (books.requests, books.seconds, books.streams) == ({("/", None, "ValueError"): 1}, 4, {})
 
 
 @pytest.mark.pitfall(10, 22)

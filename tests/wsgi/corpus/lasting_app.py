@@ -8,19 +8,7 @@ import sys
 import time
 from typing import Any
 
-from flask import Flask
-from flask_sock import Sock
-
 from wsgiapm import APMMiddleware
-
-flask = Flask(__name__)
-
-
-@Sock(flask).route("/socket")
-def socket(ws: Any) -> None:
-    """Say back what is said."""
-    while True:
-        ws.send(f"you said {ws.receive()}")
 
 
 def _endless() -> Any:
@@ -42,8 +30,6 @@ def _write_on(write: Any) -> None:
 def app(environ: Any, start_response: Any) -> Any:
     """Dispatch."""
     path = environ["PATH_INFO"]
-    if path == "/socket":
-        return flask(environ, start_response)
     if path == "/upload":
         environ["wsgi.input"].read()
     headers = [("Content-Type", "text/event-stream" if path == "/events" else "text/plain")]

@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-import base64
-import os
-import socket
 import sys
 
 import pytest
 
-from wsgiapm.aggregate.merge import merge
-from wsgiapm.errors import SharedDirectoryError
+from tests.wsgi.corpus.lasting import Site, get
 
 GUNICORN = ["-m", "gunicorn", "--no-control-socket", "--bind"]
 APP = "tests.wsgi.corpus.lasting_app"
@@ -19,51 +15,6 @@ WORKERS = ("sync", "gevent", "gthread")
 SERVERS = [
     pytest.param(s, marks=pytest.mark.long if s in {"gthread", "waitress"} else ()) for s in (*WORKERS, "waitress")
 ]
-
-
-class Site:
-    """A running server, and what was counted."""
-
-    def __init__(self, running, port, shared):
-        self.running = running
-        self.port = port
-        self.shared = shared
-
-    def points(self, family):
-        """The points of a family."""
-        try:
-            return {f.name: f.points for f in merge(self.shared).families}.get(family, ())
-        except SharedDirectoryError:
-            return ()
-
-    @property
-    def requests(self):
-        """How many requests ended: by route, status and error."""
-        names = ("http.route", "http.response.status_code", "error.type")
-        points = self.points("http.server.request.duration")
-        found = {tuple(dict(p.attributes).get(name) for name in names): p.count for p in points}
-        return {key: count for key, count in found.items() if key[0] != "/"}
-
-    @property
-    def disconnects(self):
-        """How many clients went away, by route."""
-        return {dict(p.attributes)["http.route"]: p.value for p in self.points("wsgiapm.client_disconnects")}
-
-    @property
-    def streams(self):
-        """How many streams there were, by kind."""
-        return {dict(p.attributes)["kind"]: p.count for p in self.points("wsgiapm.stream.duration")}
-
-    @property
-    def in_flight(self):
-        """How many requests are running."""
-        return sum(p.value for p in self.points("http.server.active_requests"))
-
-    def open(self, data):
-        """Send the beginning of something."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
-        connection.sendall(data)
-        return connection
 
 
 @pytest.fixture
@@ -80,12 +31,6 @@ def serve(process, free_port, tmp_path):
         return Site(running, port, shared)
 
     return start
-
-
-def get(path, **headers):
-    """The bytes of a request."""
-    lines = [f"GET {path} HTTP/1.1", "Host: corpus.test", *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items())]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -116,31 +61,3 @@ def test_clients_that_go_away_are_counted_as_that(server, serve, wait_until):
     assert site.disconnects == left
     assert site.streams == {"event-stream": 1}
     assert "internal error" not in site.running.output()
-
-
-def frame(text):
-    """A frame of text of a client, masked with zeros."""
-    return bytes([0x81, 0x80 | len(text)]) + bytes(4) + text.encode()
-
-
-@pytest.mark.parametrize("server", ["gthread", pytest.param("gevent", marks=pytest.mark.long)])
-def test_a_websocket_is_in_flight_and_then_a_stream(server, serve, wait_until):
-    """A real one, of flask-sock, which ends by StopIteration on gunicorn: it works, and is no slow request and no error."""
-    site = serve(server)
-    key = base64.b64encode(os.urandom(16)).decode()
-    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Key": key, "Sec_WebSocket_Version": "13"}
-    with site.open(get("/socket", **headers)) as connection:
-        assert connection.recv(1000).startswith(b"HTTP/1.1 101 ")
-        connection.sendall(frame("hi"))
-        assert connection.recv(1000) == b"\x81\x0byou said hi"
-        assert (site.in_flight, site.requests) == (1, {})
-        connection.sendall(bytes([0x88, 0x80]) + bytes(4))
-        while connection.recv(1000):
-            pass
-    wait_until(lambda: not site.in_flight, "nothing is in flight", 60)
-
-    assert site.requests == {("/socket", None, None): 1}
-    assert (site.streams, site.disconnects) == ({"upgrade": 1}, {})
-    [point] = [p for p in site.points("http.server.request.duration") if dict(p.attributes)["http.route"] == "/socket"]
-    assert point.sum == 0
-    assert "Traceback" not in site.running.output()
