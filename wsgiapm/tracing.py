@@ -16,6 +16,9 @@ _innermost, _set_innermost = _INNERMOST.get, _INNERMOST.set
 running = CURRENT.get
 """Return the transaction that runs in this context, or None: then there is nothing to record."""
 
+innermost = _INNERMOST.get
+"""Return the innermost span that runs in this context, or None."""
+
 
 def begin(transaction: Transaction, operation: Operation) -> Span | None:
     """Begin a span now; None when it belongs to a call that is being recorded already, or the transaction has ended.
