@@ -18,15 +18,21 @@ from wsgiapm.instruments._news import News
 from wsgiapm.instruments._patch import Failed
 
 TABLE: Final = {
+    "bottle": "bottle",
+    "cherrypy": "cherrypy",
     "django": "django",
     "django_db": "django",
+    "falcon": "falcon",
     "flask": "flask",
+    "jinja2": "jinja2",
+    "mako": "mako",
     "mysql_connector": "mysql.connector",
     "mysqlclient": "MySQLdb",
     "oracledb": "oracledb",
     "psycopg": "psycopg",
     "psycopg2": "psycopg2",
     "pymysql": "pymysql",
+    "pyramid": "pyramid",
     "sqlite3": "sqlite3",
 }
 """The library's module by the instrument's name, which is also that of its module here."""

@@ -7,23 +7,25 @@ goes wrong in us is caught here. What stands in the place of a coroutine functio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from wsgiapm.request import error_type
 from wsgiapm.span import Operation
-from wsgiapm.tracing import begin, end, running
+from wsgiapm.tracing import begin, end, innermost, running
 
 if TYPE_CHECKING:
     from wsgiapm.span import Span
+
+__all__ = ["Describe", "Failed", "Name", "innermost", "named", "spanning", "traced"]
 
 Failed = Callable[[], None]
 """Is called while an exception of ours is being handled."""
 
 Describe = Callable[[Any, tuple[Any, ...], dict[str, Any]], "Operation | None"]
-Route = tuple[str, object]
-"""A route, and the view that answers (a function, a class, a method) or None."""
+Route = tuple["str | None", object]
+"""A route, and the view that answers (a function, a class, a method); None for what is not known."""
 
 Name = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], "Route | None"]
 
@@ -132,6 +134,16 @@ def _step(resume: Callable[[Any], Any], value: Any, operation: Operation, failed
         _end(span, error, failed)
 
 
+def spanning(generator: Iterable[Any], operation: Operation, failed: Failed) -> Iterator[Any]:
+    """Iterate in one span, from the first value to the end: for what is taken from a generator in one go."""
+    span = _begun(operation, failed)
+    try:
+        yield from generator
+    finally:
+        if span is not None:
+            _end(span, None, failed)
+
+
 @lru_cache(maxsize=1024)
 def _rest_of(operation: Operation) -> Operation:
     """Return what a call is from its second step on, which is not counted as another one."""
@@ -177,7 +189,9 @@ def named(original: Callable[..., Any], name: Name, failed: Failed) -> Callable[
                 if transaction.given_name is None:
                     route = name(instance, args, kwargs, result)
                     if route is not None:
-                        transaction.name, transaction.view = route
+                        text, transaction.view = route
+                        if text is not None:
+                            transaction.name = text
                 elif getattr(transaction, "view", None) is None:
                     route = name(instance, args, kwargs, result)
                     if route is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wsgiapm.instruments._calls import Describe, Failed, Name, named, traced
+from wsgiapm.instruments._calls import Describe, Failed, Name, innermost, named, spanning, traced
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,8 +25,10 @@ __all__ = [
     "Failed",
     "Name",
     "Patch",
+    "innermost",
     "install",
     "is_imported",
+    "spanning",
     "traced",
     "undo",
     "when_imported",

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wsgiapm.instruments._patch import STATIC, Patch
+from wsgiapm.instruments._patch import STATIC, Call, Patch
+from wsgiapm.instruments._templates import rendering
+
+if TYPE_CHECKING:
+    from wsgiapm.span import Operation
 
 MODULE = "django"
 VERSIONS = ">=4.2,<6"
@@ -63,4 +67,11 @@ def _matched(_handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], match
     return (str(script).rstrip("/") + route if script else route), view
 
 
-PATCHES = (Patch("django.core.handlers.base", "BaseHandler.resolve_request", _matched),)
+def _rendered(template: Any, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Operation:
+    return rendering(template.name)
+
+
+PATCHES = (
+    Patch("django.core.handlers.base", "BaseHandler.resolve_request", _matched),
+    Call("django.template.base", "Template.render", _rendered),
+)
