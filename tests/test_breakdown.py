@@ -15,11 +15,17 @@ OPERATIONS = [Operation(name, number, name) for number, name in enumerate(COMPON
 class Tally:
     """Keeps what it is told to count."""
 
+    slow = 10**9
+
     def __init__(self):
         self.counted = []
+        self.noticed = []
 
     def count(self, operation, error, duration):
         self.counted.append((operation.name, error, duration))
+
+    def notice(self, breakdown, operation, count, duration):
+        self.noticed.append((operation.name, count, duration))
 
 
 def _begin(breakdown, component, now):

@@ -30,7 +30,7 @@ def transaction(counted):
     """A transaction that runs here."""
     running = Transaction()
     running.start = 0
-    operations = SimpleNamespace(count=lambda operation, error, _: counted.append((operation.name, error)))
+    operations = SimpleNamespace(count=lambda operation, error, _: counted.append((operation.name, error)), slow=10**18)
     running.recorder = SimpleNamespace(operations=operations, rename=None)
     token = CURRENT.set(running)
     yield running

@@ -3,20 +3,32 @@
 
 That is the innermost call that runs, and where calls overlap (greenlets, tasks, threads of one request) the one begun
 last. So own times add up to the whole, whatever ends in which order.
+
+Threads need no lock: between two calls of Python's a thread is not interrupted where there is a global lock, and where
+there is none a time that is booked twice or not at all is put right in the end (see `_fit`).
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from wsgiapm.span import COMPONENTS, PYTHON, Operation, Span
+
+REPEATED: Final = 5
+"""So many calls of one operation in one transaction are one too many: N+1."""
 
 
 class Counter(Protocol):
     """Who counts calls when they have ended."""
 
+    slow: int
+    """From how many nanoseconds on a call is slow."""
+
     def count(self, operation: Operation, error: str | None, duration: int) -> None:
         """Count one call that took `duration` nanoseconds."""
+
+    def notice(self, breakdown: Breakdown, operation: Operation, count: int, duration: int) -> None:
+        """Take notice of a call that was slow, or the `REPEATED`th: its caller is still waiting for it."""
 
 
 class Calls:
@@ -33,38 +45,38 @@ class Calls:
 class Breakdown:
     """Where the time of one transaction goes, from its first span on.
 
-    `calls` are the operations called, each with its number and time; `counter` takes those that end.
+    `calls` are the operations called, each with its number and time; `counter` takes those that end. `noticed` is kept for
+    it.
     """
 
-    __slots__ = ("_active", "_mark", "_own", "calls", "counter")
+    __slots__ = ("_active", "_frozen", "_mark", "_own", "calls", "counter", "noticed")
 
     def __init__(self, counter: Counter) -> None:
         """Begin with nothing."""
         self.counter = counter
         self.calls: dict[Operation, Calls] = {}
+        self.noticed: list[object] | None = None
         self._active: list[Span] = []
         self._mark = 0
         self._own = [0] * len(COMPONENTS)
+        self._frozen: list[int] | None = None
 
     def open(self, span: Span) -> None:
         """Let a span begin, at its start."""
         active, now = self._active, span.start
+        if now < self._mark:  # noqa: PLR1730  # another thread was faster; and no call may be in between
+            now = self._mark
         if active:
             active[-1].own += now - self._mark
         self._mark = now
         active.append(span)
 
-    def close(self, span: Span, now: int) -> None:
-        """Let a span end; others may have begun after it and still run."""
-        operation, duration = span.operation, now - span.start
-        if operation.metric:
-            self.counter.count(operation, span.error, duration)
-        calls = self.calls.get(operation)
-        if calls is None:
-            calls = self.calls[operation] = Calls()
-        calls.count += 1
-        calls.duration += duration
-        active = self._active
+    def close(self, span: Span, now: int) -> bool:
+        """Let a span end; others may have begun after it and still run. Returns whether it was slow."""
+        duration = now - span.start
+        if now < self._mark:  # noqa: PLR1730
+            now = self._mark
+        active, operation = self._active, span.operation
         last = active[-1]
         last.own += now - self._mark
         self._mark = now
@@ -73,16 +85,52 @@ class Breakdown:
         else:
             active.remove(span)
         self._own[operation.component] += span.own
+        if not operation.metric:
+            return False
+        calls = self.calls.get(operation)
+        if calls is None:
+            calls = self.calls[operation] = Calls()
+        calls.count = count = calls.count + 1
+        calls.duration += duration
+        counter = self.counter
+        counter.count(operation, span.error, duration)
+        slow = duration >= counter.slow
+        if slow or count == REPEATED:
+            counter.notice(self, operation, count, duration)
+        return slow
+
+    def freeze(self, start: int, now: int) -> None:
+        """Keep the components as they are now: of a stream, only what came before its first byte counts."""
+        if self._frozen is None:
+            self._frozen = self._components(start, now)
 
     def components(self, start: int, end: int) -> list[int]:
         """Return the nanoseconds of each component of a transaction that ran from `start` to `end`; they add up to that.
 
-        What no span tells of is Python's. Spans that are still open count up to `end`.
+        What no span tells of is Python's. Spans that are still open count up to `end`. None is negative.
         """
+        if self._frozen is not None:
+            return _fit(self._frozen.copy(), end - start)
+        return self._components(start, end)
+
+    def _components(self, start: int, end: int) -> list[int]:
         own = self._own.copy()
-        for span in self._active:
+        active = self._active.copy()
+        for span in active:
             own[span.operation.component] += span.own
-        if self._active:
-            own[self._active[-1].operation.component] += max(end - self._mark, 0)
-        own[PYTHON] += end - start - sum(own)
-        return own
+        if active:
+            own[active[-1].operation.component] += max(end - self._mark, 0)
+        return _fit(own, end - start)
+
+
+def _fit(own: list[int], whole: int) -> list[int]:
+    """Give Python what the others have not; where they have more than the whole, each gives up its part of that."""
+    own[:] = [max(nanoseconds, 0) for nanoseconds in own]
+    own[PYTHON] = 0
+    others = sum(own)
+    if others > whole:
+        whole = max(whole, 0)
+        own[:] = [nanoseconds * whole // others for nanoseconds in own]
+        others = sum(own)
+    own[PYTHON] += whole - others
+    return own

@@ -49,15 +49,15 @@ def finish(source: Source, recorder: Recorder, transaction: RequestTransaction) 
     except Exception:  # a gate
         rescue(source, recorder, transaction)
     if transaction.breakdown is not None:
-        _finish_breakdown(source, recorder, transaction)
+        _count_calls(source, recorder, transaction)
 
 
-def _finish_breakdown(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:
-    """Count where the time went: after the request itself, which must be counted in any case."""
+def _count_calls(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:
+    """Count what it called: after the request itself, which must be counted in any case."""
     breakdown = transaction.breakdown
     try:
         if breakdown is not None and not transaction.ignored:
-            recorder.operations.finish(breakdown, _route(transaction), transaction.start, monotonic_ns())
+            recorder.operations.finish(breakdown, _route(transaction))
     except Exception:  # a gate
         source.failed()
 
@@ -87,6 +87,8 @@ def finish_stream(source: Source, recorder: Recorder, transaction: RequestTransa
             transaction.recorder = None
     except Exception:  # a gate
         rescue(source, recorder, transaction)
+    if transaction.breakdown is not None:
+        _count_calls(source, recorder, transaction)
 
 
 def finish_cut_off(source: Source, recorder: Recorder, transaction: RequestTransaction) -> None:

@@ -7,12 +7,35 @@ Its lock can be taken again by the thread that has it: a signal handler or a fin
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
 from wsgiapm import log, native
 from wsgiapm.aggregate.instance import Instance
+from wsgiapm.breakdown import Breakdown
 from wsgiapm.errors import WsgiapmError
+from wsgiapm.operations import Operations
 from wsgiapm.recorder import Recorder
+from wsgiapm.span import Operation
 from wsgiapm.transaction import Transaction
+
+
+class LockedOperations(Operations):
+    """Counts one call after the other."""
+
+    def __init__(self, instance: Instance, max_series: int, lock: AbstractContextManager[bool]) -> None:
+        """See `Operations`; `lock` is the recorder's."""
+        self.lock = lock
+        super().__init__(instance, max_series)
+
+    def count(self, operation: Operation, error: str | None, duration: int) -> None:
+        """See `Operations`."""
+        with self.lock:
+            super().count(operation, error, duration)
+
+    def finish(self, breakdown: Breakdown, route: str) -> None:
+        """See `Operations`."""
+        with self.lock:
+            super().finish(breakdown, route)
 
 
 class LockedRecorder(Recorder):
@@ -22,6 +45,7 @@ class LockedRecorder(Recorder):
         """See `Recorder`."""
         self._lock = native.allocate_reentrant_lock()
         super().__init__(instance, max_series=max_series, error_status=error_status)
+        self.operations: LockedOperations = LockedOperations(instance, max_series, self._lock)
 
     def begin(self, transaction: Transaction, path: str) -> None:
         """See `Recorder`."""
@@ -50,7 +74,7 @@ class LockedRecorder(Recorder):
 
     def leave(self) -> None:
         """See `Recorder`; the thread that had the lock may not have come along into the child."""
-        self._lock = native.allocate_reentrant_lock()
+        self._lock = self.operations.lock = native.allocate_reentrant_lock()
         super().leave()
 
     def rename(self, transaction: Transaction) -> None:

@@ -11,6 +11,7 @@ from wsgiapm.aggregate.durations import Durations
 from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.snapshot import Attributes
+from wsgiapm.quota import SeriesCount
 
 _WAITING_AT_MOST = 256
 
@@ -22,6 +23,7 @@ class Outcomes:
         """`max_series` is the number of series of the instance after which a new route becomes `(other)`."""
         self._instance = instance
         self._max_series = max_series
+        self.count_series = SeriesCount(instance.index, schema.is_not_detail).count
         self._streams: dict[tuple[str, str], Durations] = {}
         self._waiting: dict[str, int] = {}
 
@@ -71,8 +73,8 @@ class Outcomes:
         return True
 
     def _is_full(self, metric: str, attributes: Attributes) -> bool:
-        index = self._instance.index
-        return len(index.series) >= self._max_series and (metric, attributes) not in index.by_key
+        is_known = (metric, attributes) in self._instance.index.by_key
+        return not is_known and self.count_series() >= self._max_series
 
 
 def _stream(route: str, kind: str) -> Attributes:

@@ -19,13 +19,14 @@ from wsgiapm.aggregate.in_flight import free_row
 from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.layout import BEGUN, COUNTING, ENDED, ENDED_COUNTING, FAILED, ROWLESS, RUNNING
-from wsgiapm.aggregate.snapshot import Attributes
 from wsgiapm.free_rows import FreeRows
+from wsgiapm.labels import Labels
 from wsgiapm.native import get_ident
 from wsgiapm.operations import Operations
 from wsgiapm.outcomes import Outcomes
+from wsgiapm.parts import Parts
 from wsgiapm.places import Places
-from wsgiapm.transaction import Transaction
+from wsgiapm.transaction import Sums, Transaction
 
 _LARGEST_BLOCK = 16
 # Series of `(other)` routes are still told apart by method and status, up to this many above the cap.
@@ -35,7 +36,6 @@ _OTHER_SERIES = 200
 Key = tuple[str, int | None, int, str | None]
 # (where the times are summed up, where the bytes are, where the blocks of cells are, the series)
 Entry = tuple[int, int, list[int], Series]
-Sums = tuple[int, int, int]
 
 
 class Recorder:
@@ -45,7 +45,7 @@ class Recorder:
         """`max_series` is the number of series after which new routes become `(other)`."""
         self.instance = instance
         self._max_series = max_series
-        self._error_status = tuple(error_status)
+        self._labels, self._parts = Labels(error_status), Parts(instance)
         self._octaves, self._narrow = instance.table.octaves, narrow(instance.table.uppers)
         self._entries: dict[Key, Entry] = {}
         self._folded: dict[Key, Entry] = {}
@@ -53,7 +53,7 @@ class Recorder:
         self._paths = self._places.of_paths
         self._waiting: list[tuple[Key, int, Sums, int]] = []
         self._queue = Durations(instance, schema.QUEUE_TIME, ())
-        self.outcomes, self.operations = Outcomes(instance, max_series), Operations(instance)
+        self.outcomes, self.operations = Outcomes(instance, max_series), Operations(instance, max_series)
         self._rows = FreeRows(instance)
         self._free, self._freed = self._rows.at_hand, self._rows.freed
         self._use_cells()
@@ -105,6 +105,9 @@ class Recorder:
         if not block or transaction.error is not None or position > self._end:
             self._finish_slowly(cell, duration, transaction)
             return
+        if transaction.breakdown is not None:
+            self._finish_with_parts(entries[transaction.status], cell, duration, transaction)
+            return
         cells = self.cells
         row = transaction.row
         if row:
@@ -154,10 +157,19 @@ class Recorder:
         else:
             self.cells[ROWLESS] -= 1
 
+    def _finish_with_parts(self, entry: Entry, cell: int, duration: int, transaction: Transaction) -> None:
+        if entry[0] not in self._parts.heads:
+            self._finish_slowly(cell, duration, transaction)
+            return
+        if transaction.row:
+            self.cells[transaction.row + 1] = transaction.place[2]
+        self._add(entry, cell, transaction.sums(duration))
+        self._free_row(transaction)
+        if transaction.queue:
+            self._queue.record(transaction.queue)
+
     def _finish_slowly(self, cell: int, duration: int, transaction: Transaction) -> None:
-        key = self._key(transaction)
-        first_byte = transaction.first_byte or duration
-        sums = (first_byte, duration - first_byte, transaction.size)
+        key, sums = self._key(transaction), transaction.sums(duration)
         if transaction.row:
             self.cells[transaction.row + 1] = transaction.place[2]
         if self._count(key, cell, sums):
@@ -185,7 +197,7 @@ class Recorder:
         name, status, _, error = key
         cells, row = self.cells, transaction.row
         cells[row + 2] = sums[0] + sums[1]
-        cells[row + 3] = ((status or 0) & 0xFFFF) | (FAILED if self._error(status, error) else 0)
+        cells[row + 3] = ((status or 0) & 0xFFFF) | (FAILED if self._labels.error(status, error) else 0)
         cells[row + 1] = self._places.word(name) | transaction.method - RUNNING + ENDED
         self._waiting.append((key, cell, sums, row))
 
@@ -199,7 +211,8 @@ class Recorder:
                 if found is None:
                     return False
                 entry, reason = found
-            if not self.instance.add_block(entry[3], self._octaves[cell]):
+            series = entry[3]
+            if not self.instance.add_block(series, self._octaves[cell]) or not self._parts.prepare(series, sums):
                 return False
         except (IndexFullError, OSError):
             entry, reason = self._other(key), "budget"
@@ -210,17 +223,13 @@ class Recorder:
         return True
 
     def _add(self, entry: Entry, cell: int, sums: Sums) -> None:
-        times, sizes, blocks, _ = entry
-        position = blocks[self._octaves[cell]] + cell
-        cells = self.cells
-        cells[times] += sums[0]
-        cells[times + 1] += sums[1]
-        cells[sizes] += sums[2]
-        cells[position] += 1
+        self._parts.add(entry[0], sums)
+        self.cells[entry[2][self._octaves[cell]] + cell] += 1
 
     def work_off(self) -> None:
         """Count what had to wait for the index, as far as it is free now."""
         self.outcomes.work_off()
+        self.operations.work_off()
         # Threads may do so at once. Whatever stops us between two steps, the row still says what is to be counted.
         waiting = self._waiting
         for _ in range(len(waiting)):
@@ -247,12 +256,12 @@ class Recorder:
         if key in self._folded:
             return self._folded[key], "max_series"
         name, status, method, error = key
-        attributes = self._attributes(name, status, method, error)
+        attributes = self._labels.of(name, status, method, error)
         known = self.instance.index.by_key.get((schema.REQUEST_DURATION, attributes))
-        count = len(self.instance.index.series)
+        count = self.outcomes.count_series()
         reason = "max_series" if known is None and count >= self._max_series else ""
         if reason:
-            attributes = self._attributes(schema.OTHER, status, method, error)
+            attributes = self._labels.of(schema.OTHER, status, method, error)
             known = self.instance.index.by_key.get((schema.REQUEST_DURATION, attributes))
             if known is None and count >= self._max_series + _OTHER_SERIES:
                 return self._other(key), reason
@@ -268,17 +277,8 @@ class Recorder:
             entries[key] = entry
         return entry, reason
 
-    def _error(self, status: int | None, error: str | None) -> str | None:
-        is_error = status is not None and any(low <= status <= high for low, high in self._error_status)
-        return str(status) if error is None and is_error else error
-
-    def _attributes(self, name: str, status: int | None, method: int, error: str | None) -> Attributes:
-        verb, scheme = schema.METHODS[method >> 8 & 0xFF], schema.SCHEMES[method >> 4 & 1]
-        name = name.encode(errors="replace").decode()  # a lone surrogate would stop every exporter
-        return schema.request_attributes(name, status, verb, scheme, self._error(status, error))
-
     def _other(self, key: Key) -> Entry:
-        failed = any(name == schema.ERROR for name, _ in self._attributes(*key))
+        failed = any(name == schema.ERROR for name, _ in self._labels.of(*key))
         attributes = schema.OTHER_ERRORS if failed else schema.OTHER_REQUESTS
         return self._entry(self.instance.index.by_key[schema.REQUEST_DURATION, attributes])
 

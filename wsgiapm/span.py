@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Final, Protocol
 
 PYTHON, TEMPLATE, DB, CACHE, EXTERNAL, MESSAGING, RESPONSE = range(7)
 COMPONENTS: Final = ("python", "template", "db", "cache", "external", "messaging", "response")
 """What the time of a transaction is broken down into, by number."""
+
+OPERATION: Final = "wsgiapm.operation"
 
 Attributes = tuple[tuple[str, str | int], ...]
 
@@ -21,7 +24,7 @@ class Operation:
     for requests.
     """
 
-    __slots__ = ("attributes", "component", "hides", "metric", "name")
+    __slots__ = ("attributes", "component", "hides", "identity", "metric", "name")
 
     def __init__(
         self, name: str, component: int, metric: str = "", attributes: Attributes = (), *, hides: bool = True
@@ -32,9 +35,22 @@ class Operation:
         self.metric = metric
         self.attributes = attributes
         self.hides = hides
+        self.identity = ""  # see `identify`
 
     def __repr__(self) -> str:
         return f"<Operation {self.name!r}>"
+
+
+def identify(operation: Operation) -> str:
+    """Return what an operation is known by outside of this process: `wsgiapm.operation`, 16 hexadecimal digits.
+
+    Of a statement that is its fingerprint, the same in whatever database.
+    """
+    if not operation.identity:
+        given = dict(operation.attributes).get(OPERATION)
+        described = repr((operation.metric, operation.attributes)).encode(errors="replace")
+        operation.identity = str(given) if given else blake2b(described, digest_size=8).hexdigest()
+    return operation.identity
 
 
 class Whole(Protocol):
@@ -43,8 +59,8 @@ class Whole(Protocol):
     def open(self, span: Span) -> None:
         """Let a span begin, at its start."""
 
-    def close(self, span: Span, now: int) -> None:
-        """Let a span end."""
+    def close(self, span: Span, now: int) -> bool:
+        """Let a span end; returns whether it was slow."""
 
 
 class Span:

@@ -27,7 +27,7 @@ def begin(transaction: Transaction, operation: Operation) -> Span | None:
     """
     breakdown = transaction.breakdown
     if breakdown is None:
-        if transaction.recorder is None:
+        if transaction.recorder is None or transaction.ignored:
             return None
         breakdown = transaction.breakdown = Breakdown(transaction.recorder.operations)
     outer = _innermost()
@@ -42,9 +42,9 @@ def begin(transaction: Transaction, operation: Operation) -> Span | None:
     return span
 
 
-def end(span: Span, error: str | None = None) -> None:
-    """End a span now; `error` is the `error.type` of a call that failed."""
+def end(span: Span, error: str | None = None) -> bool:
+    """End a span now; `error` is the `error.type` of a call that failed. Returns whether it was a slow one."""
     now = monotonic_ns()
     span.error = error
     _set_innermost(span.outer)
-    span.breakdown.close(span, now)
+    return span.breakdown.close(span, now)

@@ -172,6 +172,10 @@ class Index(Catalogue):
         if free + cells > end and clock.monotonic_ns() < self._refused_until:
             raise IndexFullError
 
+    def may_double(self) -> bool:
+        """Tell whether the budget has room for twice the cells there are; raises OSError when nobody can tell."""
+        return self._may_grow(2 * max(len(self.chunks), 1))
+
     def _allocate(self, kind: int, cells: int) -> int:
         free, end = self.free(kind)
         if free + cells > end:

@@ -62,10 +62,16 @@ at 16, so what a killed writer left half done is not seen and is overwritten::
                      Series are numbered from 0. Kinds: 1 counter (head: the count), 2 histogram of durations
                      (head: sum of nanoseconds), 3 the same, each entry being one finished transaction (head: sums of
                      the nanoseconds up to the first byte and after it, which together are the duration; of bytes),
-                     4 sum of nanoseconds, 5 gauge in a float64 cell.
+                     4 parts of the durations of those transactions of the series of kind 3 with the same attributes
+                     that called something (head: the sums of their nanoseconds up to the first byte and after it,
+                     which are not in the head of that series; and what of both was spent in templates, databases,
+                     caches, other services, messages, and in the server between two pieces of the response),
+                     5 gauge in a float64 cell, 6 calls that the transactions of a route make (head: calls,
+                     their nanoseconds, transactions that made 5 or more).
     type 4, block    u8 octave, u16 table, u32 series, u32 address. The cells of that octave of that histogram.
     type 5, name     UTF-8 text. Names are numbered from 0 and used in the rows of requests in flight.
-    type 6, example  JSON [reason, route] of a request that was counted under (other); there are at most 16.
+    type 6, example  JSON [reason, route] of a request that was counted under (other), or of a call: ["operation:
+                     reason", name] or ["caller: reason", route]; there are at most 16.
 
 A record of any other type is of a later version, and is passed over.
 
@@ -195,7 +201,7 @@ SERIES: Final = struct.Struct("<BBBI")
 BLOCK: Final = struct.Struct("<BBHII")
 
 INTEGERS, FLOATS = 1, 2
-COUNTER, HISTOGRAM, TRANSACTIONS, NANOSECONDS, GAUGE = 1, 2, 3, 4, 5
+COUNTER, HISTOGRAM, TRANSACTIONS, PARTS, GAUGE, CALLS = 1, 2, 3, 4, 5, 6
 
 INDEX_LOCK, LEADER_LOCK, UPLOAD_LOCK, ROOM_LOCK, SEGMENT_LOCKS = 0, 1, 2, 3, 16
 MAX_SEGMENTS: Final = 1024

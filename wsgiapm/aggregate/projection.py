@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from wsgiapm.aggregate import layout, schema
+from wsgiapm.aggregate.call_projection import call_families, histograms
 from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.aggregate.histogram import OVERFLOW, Table
 from wsgiapm.aggregate.layout import FIRST_CELL
@@ -28,8 +30,27 @@ _UNKNOWN_METRIC = schema.Metric("1", layout.COUNTER, 1, "A counter of a later ve
 _Total = tuple[int, list[Observed]]
 
 
+class _Sums(NamedTuple):
+    """What the requests of a series took: nanoseconds up to the first byte, bytes, and nanoseconds in each component."""
+
+    first_byte: int
+    size: int
+    components: list[int]
+
+
+def _read_sums(cells: MergedCells, series: Series, parts: Series | None, later: int) -> _Sums:
+    """Return the sums of a series; `later` are nanoseconds that are not in its cells yet."""
+    before, after, size = cells.head(series)
+    python = before + after + later
+    if parts is None:
+        return _Sums(before, size, [python] + [0] * len(schema.COMPONENTS))
+    first_byte, rest, *others = cells.head(parts)
+    # What is being counted while it is read may be in one cell and not yet in another.
+    return _Sums(before + first_byte, size, [python + max(first_byte + rest - sum(others), 0), *others])
+
+
 class _Routes:
-    """What the requests of each route come to, whatever their status: by Apdex zone, nanoseconds, bytes.
+    """What the requests of each route come to, whatever their status: by Apdex zone, component, nanoseconds, bytes.
 
     In flat lists, so that the garbage collector has nothing to go through.
     """
@@ -41,15 +62,19 @@ class _Routes:
         self._frustrated: list[int] = []
         self._first_bytes: list[int] = []
         self._sizes: list[int] = []
+        self._components: list[list[int]] = [[] for _ in (schema.PYTHON, *schema.COMPONENTS)]
 
-    def add(self, attributes: Attributes, every: list[Observed], first_byte: int = 0, size: int = 0) -> None:
+    def add(self, attributes: Attributes, every: list[Observed], sums: _Sums) -> None:
         """Add the observations of a series; errors are frustrated."""
         names = dict(attributes)
         route = str(names.get(schema.ROUTE, schema.UNKNOWN))
         place = self._places.setdefault(route, len(self._sizes))
         if place == len(self._sizes):
-            for sums in (self._satisfied, self._tolerating, self._frustrated, self._first_bytes, self._sizes):
-                sums.append(0)
+            zones = self._satisfied, self._tolerating, self._frustrated
+            for of_routes in (*zones, self._first_bytes, self._sizes, *self._components):
+                of_routes.append(0)
+        for of_routes, nanoseconds in zip(self._components, sums.components, strict=True):
+            of_routes[place] += nanoseconds
         for observed in every:
             satisfied, tolerating, frustrated = observed.zones()
             if schema.ERROR in names:
@@ -58,8 +83,8 @@ class _Routes:
                 self._satisfied[place] += satisfied
                 self._tolerating[place] += tolerating
                 self._frustrated[place] += frustrated
-        self._first_bytes[place] += first_byte
-        self._sizes[place] += size
+        self._first_bytes[place] += sums.first_byte
+        self._sizes[place] += sums.size
 
     def zones(self) -> Iterator[NumberPoint]:
         """Return the requests by route and Apdex zone."""
@@ -68,6 +93,13 @@ class _Routes:
             for name, place in self._places.items():
                 if counts[place]:
                     yield NumberPoint(((schema.ROUTE, name), ("zone", zone)), counts[place])
+
+    def components(self) -> Iterator[NumberPoint]:
+        """Return the seconds of each component by route."""
+        for component, sums in zip((schema.PYTHON, *schema.COMPONENTS), self._components, strict=True):
+            for name, place in self._places.items():
+                if sums[place]:
+                    yield NumberPoint(((schema.COMPONENT, component), (schema.ROUTE, name)), sums[place] / _SECOND)
 
     def first_bytes(self) -> Iterator[NumberPoint]:
         """Return the seconds up to the first byte by route."""
@@ -82,19 +114,23 @@ class _Routes:
 
 
 def _request_points(
-    cells: MergedCells, requests: Iterable[Series], ended: dict[Attributes, _Total], routes: _Routes
+    cells: MergedCells,
+    requests: Iterable[Series],
+    parts: Mapping[Attributes, Series],
+    ended: dict[Attributes, _Total],
+    routes: _Routes,
 ) -> Iterator[HistogramPoint]:
     """Return the histograms of the requests, adding them up in `routes` on the way."""
     for series in requests:
-        before, after, size = cells.head(series)
         more, later = ended.pop(series.attributes, (0, []))
         observed = cells.observed(series) + later
-        routes.add(series.attributes, observed, before, size)
-        point = make_point(series.attributes, before + after + more, observed)
+        sums = _read_sums(cells, series, parts.get(series.attributes), more)
+        routes.add(series.attributes, observed, sums)
+        point = make_point(series.attributes, sum(sums.components), observed)
         if point is not None:
             yield point
     for attributes, (total, observed) in ended.items():
-        routes.add(attributes, observed)
+        routes.add(attributes, observed, _Sums(0, 0, [total] + [0] * len(schema.COMPONENTS)))
         point = make_point(attributes, total, observed)
         if point is not None:
             yield point
@@ -112,18 +148,19 @@ def _read_ended(workers: Sequence[Worker], tables: Sequence[Table]) -> dict[Attr
     return found
 
 
-def _histograms(name: str, points: Iterable[HistogramPoint]) -> FamilyStream:
-    definition = schema.METRICS[name]
-    return FamilyStream(name, definition.unit, definition.description, "histogram", points, definition.bounds)
-
-
 def _requests(
-    cells: MergedCells, requests: Iterable[Series], workers: Sequence[Worker], tables: Sequence[Table]
+    cells: MergedCells,
+    requests: Iterable[Series],
+    parts: Mapping[Attributes, Series],
+    workers: Sequence[Worker],
+    tables: Sequence[Table],
 ) -> Iterator[FamilyStream]:
     routes = _Routes()
-    points = _request_points(cells, requests, _read_ended(workers, tables), routes)
-    yield _histograms(schema.REQUEST_DURATION, points)
+    points = _request_points(cells, requests, parts, _read_ended(workers, tables), routes)
+    yield histograms(schema.REQUEST_DURATION, points)
     yield FamilyStream(schema.APDEX_REQUESTS, "{request}", "Requests by Apdex zone.", "sum", routes.zones())
+    description = "Where the time of requests went: each instant belongs to one component."
+    yield FamilyStream(schema.COMPONENT_TIME, "s", description, "sum", routes.components())
     description = "Time from the call to the first byte of the response, summed over the requests."
     yield FamilyStream(schema.FIRST_BYTE_TIME, "s", description, "sum", routes.first_bytes())
     description = "Bytes of response bodies as the app gave them."
@@ -151,7 +188,7 @@ def _durations(metric: str, cells: MergedCells, every: list[Series]) -> FamilySt
         for series in every
         if series.metric == metric
     )
-    return _histograms(metric, (point for point in points if point is not None))
+    return histograms(metric, (point for point in points if point is not None))
 
 
 def _active(requests: Iterable[Series], workers: Sequence[Worker]) -> Family:
@@ -188,9 +225,11 @@ def stream(
     every = [s for s in index.series[:] if s.head + s.head_cells <= end]
     requests = [s for s in every if s.metric == schema.REQUEST_DURATION]
     cells = MergedCells(index, merged, pace)
-    yield from _requests(cells, requests, workers, index.tables)
+    parts = {s.attributes: s for s in every if s.metric == schema.REQUEST_PARTS}
+    yield from _requests(cells, requests, parts, workers, index.tables)
     yield _durations(schema.QUEUE_TIME, cells, every)
     yield _durations(schema.STREAM_DURATION, cells, every)
+    yield from call_families(cells, every)
     yield _active(requests, workers)
     yield from _counters(merged, every, workers)
     yield from worker_families(workers)

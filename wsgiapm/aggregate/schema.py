@@ -9,16 +9,23 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from wsgiapm.aggregate.histogram import DB_BOUNDS, HTTP_BOUNDS
-from wsgiapm.aggregate.layout import COUNTER, HISTOGRAM, NANOSECONDS, TRANSACTIONS
+from wsgiapm.aggregate.layout import CALLS, COUNTER, HISTOGRAM, PARTS, TRANSACTIONS
 from wsgiapm.aggregate.snapshot import Attributes
 
 REQUEST_DURATION = "http.server.request.duration"
+REQUEST_PARTS = "wsgiapm.request.parts"
 ACTIVE_REQUESTS = "http.server.active_requests"
 APDEX_REQUESTS = "wsgiapm.apdex.requests"
 APDEX_THRESHOLD = "wsgiapm.apdex.threshold"
 QUEUE_TIME = "wsgiapm.queue.time"
 COMPONENT_TIME = "wsgiapm.component.time"
 DB_DURATION = "db.client.operation.duration"
+STATEMENT_DURATION = "wsgiapm.db.statement.duration"
+HTTP_CLIENT_DURATION = "http.client.request.duration"
+CALLER = "wsgiapm.caller"
+CALLER_CALLS = "wsgiapm.caller.calls"
+CALLER_TIME = "wsgiapm.caller.time"
+CALLER_REPETITIONS = "wsgiapm.caller.repetitions"
 ABORTED_REQUESTS = "wsgiapm.aborted_requests"
 CLIENT_DISCONNECTS = "wsgiapm.client_disconnects"
 STREAM_DURATION = "wsgiapm.stream.duration"
@@ -37,6 +44,9 @@ ROUTE = "http.route"
 STATUS = "http.response.status_code"
 ERROR = "error.type"
 SCHEME = "url.scheme"
+COMPONENT = "component"
+OPERATION = "wsgiapm.operation"
+QUERY_TEXT = "db.query.text"
 
 # From a second to nine hours: a stream lasts as long as a page is open.
 STREAM_BOUNDS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 32768.0)
@@ -62,11 +72,17 @@ class Metric(NamedTuple):
     bounds: tuple[float, ...] = ()
 
 
-# The head of a request's series: sums of the times up to the first byte and after it, sum of bytes.
+COMPONENTS = ("template", "db", "cache", "external", "messaging", "response")
+PYTHON = "python"
+
+# The head of a request's series: sums of the times up to the first byte and after it, sum of bytes. Requests that call
+# something add their times to the parts instead, which are side by side: the same two, and how much of them was spent in each
+# component but Python.
 METRICS = {
     REQUEST_DURATION: Metric(
         "s", TRANSACTIONS, 3, "Duration of HTTP requests, from the call to the last byte.", HTTP_BOUNDS
     ),
+    REQUEST_PARTS: Metric("s", PARTS, 2 + len(COMPONENTS), "Where the time of requests went that call something."),
     QUEUE_TIME: Metric("s", HISTOGRAM, 1, "Time between the front-end server and the worker.", HTTP_BOUNDS),
     STREAM_DURATION: Metric(
         "s", HISTOGRAM, 1, "How long event streams and upgraded connections lasted.", STREAM_BOUNDS
@@ -75,13 +91,14 @@ METRICS = {
         "{request}", COUNTER, 1, "Requests whose client went away before it had the whole response."
     ),
     DB_DURATION: Metric("s", HISTOGRAM, 1, "Duration of database operations.", DB_BOUNDS),
-    COMPONENT_TIME: Metric("s", NANOSECONDS, 1, "Where the time of transactions went, by component."),
+    HTTP_CLIENT_DURATION: Metric("s", HISTOGRAM, 1, "Duration of HTTP requests this app made.", HTTP_BOUNDS),
+    CALLER: Metric("1", CALLS, 3, "Which operations the transactions of a route call."),
     ABORTED_REQUESTS: Metric("{request}", COUNTER, 1, "Requests that were running when their worker died."),
     DROPPED: Metric(
         "{item}",
         COUNTER,
         1,
-        "Events that were not kept, and requests counted under (other) for want of a series, by reason.",
+        "Events that were not kept, and requests and calls counted under (other) for want of a series, by reason.",
     ),
 }
 
@@ -95,6 +112,38 @@ def request_attributes(route: str, status: int | None, method: str, scheme: str,
 def aborted_attributes(route: str, reason: str) -> Attributes:
     """Return the attributes of `wsgiapm.aborted_requests`."""
     return ((ROUTE, route), ("reason", reason))
+
+
+def caller_attributes(route: str, operation: str) -> Attributes:
+    """Return the attributes of the calls of an operation that the transactions of a route make."""
+    return ((ROUTE, route), (OPERATION, operation))
+
+
+def other_calls(metric: str) -> tuple[Attributes, Attributes]:
+    """Return the attributes of calls that have no series of their own: of those that went well, and of those that failed."""
+    name = _NAMES[metric]
+    return tuple(sorted([(OPERATION, OTHER), (name, OTHER)])), tuple(
+        sorted([(OPERATION, OTHER), (name, OTHER), (ERROR, "_OTHER")])
+    )
+
+
+def is_private(attribute: str) -> bool:
+    """Tell whether an attribute of a call is our own, and not one of the public metric's."""
+    return attribute == QUERY_TEXT or attribute.startswith("wsgiapm.")
+
+
+# What the calls of each metric are named by.
+_NAMES = {DB_DURATION: "db.operation.name", HTTP_CLIENT_DURATION: "server.address"}
+CALL_METRICS = frozenset(_NAMES)
+
+
+OTLP_ONLY = frozenset((STATEMENT_DURATION, CALLER_CALLS, CALLER_TIME, CALLER_REPETITIONS))
+"""What Prometheus is not shown: each statement by itself would be a series of its own there."""
+
+
+def is_not_detail(metric: str) -> bool:
+    """Tell whether the series of a metric count against `max_series`; the others have a quota of their own, or go with one."""
+    return metric not in CALL_METRICS and metric not in (CALLER, REQUEST_PARTS)
 
 
 OTHER_REQUESTS: Attributes = ((METHOD, OTHER_METHOD), (ROUTE, OTHER))

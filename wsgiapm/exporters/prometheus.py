@@ -15,6 +15,7 @@ from math import inf, isfinite, isnan
 from operator import itemgetter
 
 from wsgiapm.aggregate.histogram import classic_buckets
+from wsgiapm.aggregate.schema import OTLP_ONLY
 from wsgiapm.aggregate.snapshot import Attributes, Family, HistogramPoint, NumberPoint, Snapshot
 from wsgiapm.exporters.names import label_name, metric_name
 
@@ -35,7 +36,7 @@ def render(snapshot: Snapshot) -> bytes:
     owners: dict[str, str] = {}
     written = BytesIO()  # piece by piece: what is written at once is in memory three times, and new memory is slow
     for family in (target, *snapshot.families):
-        if not family.points:
+        if not family.points or family.name in OTLP_ONLY:
             continue
         name = metric_name(family.name, family.unit, family.kind)
         series = _series_names(name, family)
