@@ -66,6 +66,11 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "
 _PROCESSES = pytest.StashKey[list["Running"]]()
 
 
+# A shell's job in the background ignores SIGINT, and so would every server that we start and end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--unit`: only what runs with the agent's own dependencies and the test tools, on every Python."""
     parser.addoption("--unit", action="store_true", help="leave out what needs the server, a browser or the shop")

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -175,6 +176,13 @@ class Client:
         for thread in threads:
             thread.join()
         return results
+
+    def leave(self, path: str) -> None:
+        """Ask, read the beginning of the answer, and go away as a crash does: by a reset."""
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            connection.recv(1000)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
     def abandon(self, path: str) -> threading.Thread:
         """Ask, in a thread, for something that may never be answered."""

@@ -137,10 +137,7 @@ def test_a_request_that_ends_its_worker_counts_once(gunicorn, counts, wait_until
 def test_a_client_that_goes_away_is_counted(worker, gunicorn, counts, wait_until):
     """Once, as no error, and it is in flight no longer."""
     running, client = gunicorn(*WORKERS[worker])
-    with socket.create_connection(("127.0.0.1", client.port)) as connection:
-        connection.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
-        connection.recv(1000)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.leave("/big")
     wait_until(lambda: counts.total == 1, "it is counted")
 
     assert counts.requests == {("/big", 200): 1}

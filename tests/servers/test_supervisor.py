@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import signal
-import subprocess
 import sys
 from typing import NamedTuple
 
@@ -17,6 +15,7 @@ import pytest
 from tests.conftest import Server
 from tests.servers.conftest import APPS, ROOT, Client, catches
 from tests.servers.matrix import covers
+from tests.servers.supervision import processes_with, read_entry, supervise
 
 WORKERS = 2
 
@@ -30,19 +29,8 @@ class Supervised(NamedTuple):
     report: object
 
 
-def read_entry(name, tmp_path):
-    """An entry of deploy/supervisor, with its files in a temporary directory."""
-    entry = configparser.RawConfigParser()
-    with open(os.path.join(ROOT, "deploy", "supervisor", f"{name}.conf"), encoding="utf-8") as file:
-        text = file.read().replace("/var/log/supervisor", str(tmp_path)).replace("/var/lib", str(tmp_path / "state"))
-    entry.read_string(text)
-    section = entry[f"program:{name}"]
-    del section["user"]
-    return entry, section
-
-
 @pytest.fixture
-def supervised(process, free_port, counts, marks, tmp_path, wait_until):
+def supervised(process, free_port, counts, marks, tmp_path):
     """The entries as they are, but for places, ports and the user; app.conf with deploy/gunicorn.conf.py."""
     port, report_port = free_port(), free_port()
     (tmp_path / "state" / "wsgiapm").mkdir(parents=True, mode=0o700)
@@ -62,32 +50,13 @@ def supervised(process, free_port, counts, marks, tmp_path, wait_until):
         .replace("/srv/app/venv/bin/wsgiapm", f"{sys.executable} -m wsgiapm")
         .replace("127.0.0.1:4318", f"127.0.0.1:{report_port}")
     )
-    with open(tmp_path / "supervisord.conf", "w", encoding="utf-8") as file:
-        file.write(
-            f"[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={tmp_path}/supervisord.pid\n"
-        )
-        file.write(
-            f"[unix_http_server]\nfile={tmp_path}/control\n[supervisorctl]\nserverurl=unix://{tmp_path}/control\n"
-        )
-        file.write("[rpcinterface:supervisor]\n")
-        file.write("supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n")
-        app.write(file)
-        report.write(file)
     env = {
         "WSGIAPM_SHARED_DIR": counts.path,
         "WSGIAPM_ENDPOINT": f"http://127.0.0.1:{report_port}",
         "WSGIAPM_HARVEST_INTERVAL": "1s",
         "MARKS": str(marks),
     }
-    running = process(
-        [sys.executable, "-m", "supervisor.supervisord", "-c", str(tmp_path / "supervisord.conf")], env=env
-    )
-
-    def control(*command):
-        argv = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(tmp_path / "supervisord.conf"), *command]
-        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=100)
-        return done.stdout.strip()
-
+    running, control = supervise(process, tmp_path, [app, report], env)
     running.wait_for_port(port)
     running.wait_for_port(report_port)
 
@@ -107,18 +76,6 @@ def workers_of(master):
         return {child.pid for child in psutil.Process(master).children() if catches(child.pid, signal.SIGABRT)}
     except psutil.NoSuchProcess:
         return set()
-
-
-def with_marks(marks):
-    """The living processes that were started for this test, wherever they hang in the tree: by their environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("MARKS") == str(marks) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except psutil.Error:
-            continue
-    return found
 
 
 @covers(
@@ -176,7 +133,7 @@ def test_supervisor_may_do_what_it_likes(supervised, counts, marks, wait_until):
     summary = lambda: supervised.report("/api/v1/summary", app="app")["requests"]  # noqa: E731
     wait_until(lambda: summary() == answered, "all are on the server", 40)
     assert supervised.running.stop(timeout=60) == 0
-    assert with_marks(marks) == []
+    assert processes_with(marks) == set()
     assert counts.requests == {("/json", 200): answered}
 
 

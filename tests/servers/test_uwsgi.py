@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -439,10 +438,7 @@ def test_a_file_is_sent_in_uwsgis_own_way(setup, uwsgi, counts, ask_for_files):
 def test_a_client_that_goes_away_is_counted_once(uwsgi, counts, wait_until):
     """Whatever uwsgi makes of it."""
     running, client = uwsgi(*SETUPS["prefork"])
-    with socket.create_connection(("127.0.0.1", client.port)) as connection:
-        connection.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
-        connection.recv(1000)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.leave("/big")
     wait_until(lambda: counts.total == 1, "it is counted")
 
     assert counts.requests == {("/big", 200): 1}
