@@ -29,6 +29,7 @@ $(VENV)/.installed: pyproject.toml hatch_build.py
 $(VENV)/.installed-tests: $(VENV)/.installed
 	$(PIP) install -e '.[server,gunicorn]' --group lint --group test
 	$(PIP) install --group uwsgi || echo 'no uwsgi (it is built with a C compiler): its tests are skipped'
+	$(PIP) install --group mysqlclient || echo 'no mysqlclient (it is built with a C compiler): its tests are skipped'
 	@touch $@
 
 # Installing is what builds the report's pages (hatch_build.py).

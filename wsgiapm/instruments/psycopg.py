@@ -6,10 +6,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from wsgiapm.instruments._dbapi import Place, calls, executes, fetches, is_verb, place_of
+from wsgiapm.instruments._dbapi import Place, calls, executes, fetches, is_verb, place_of, spanned
 from wsgiapm.instruments._libpq import place_asked_for, place_of_info
+from wsgiapm.instruments._patch import Exchange
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wsgiapm.span import Operation
 
 MODULE = "psycopg"
@@ -63,7 +66,13 @@ _SERVER_CURSOR = {
     **dict.fromkeys(("fetchone", "fetchmany", "fetchall", "__next__"), fetches(_of_cursor)),
 }
 
+
+def _make_connect(original: Any, failed: Callable[[], None]) -> Any:
+    return spanned(original, _connects, failed)
+
+
 PATCHES = (
+    Exchange(MODULE, "connect", _make_connect),  # the class method, as it was when the library was imported
     *calls(MODULE, "Connection", _CONNECTION),
     *calls(MODULE, "Transaction", _TRANSACTION),
     *calls(MODULE, "Cursor", dict.fromkeys(("execute", "executemany", "stream"), _EXECUTES)),
