@@ -23,6 +23,7 @@ GATES = {
     "wsgiapm/bootstrap/sitecustomize.py",
     "wsgiapm/body.py",  # part of the middleware's gate
     "wsgiapm/ending.py",  # the same
+    "wsgiapm/entry/gate.py",  # part of the bootstrap's gate
     "wsgiapm/harvest.py",
     "wsgiapm/instruments/_calls.py",
     "wsgiapm/instruments/_patch.py",

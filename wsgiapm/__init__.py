@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wsgiapm.agent import APMMiddleware, start, stop
+    from wsgiapm.agent import APMMiddleware, stop
+    from wsgiapm.entry.frameworks import start
     from wsgiapm.transaction import current_transaction
     from wsgiapm.version import VERSION as __version__  # noqa: N811
 
@@ -22,7 +23,7 @@ _HOMES = {
     "APMMiddleware": ("wsgiapm.agent", "APMMiddleware"),
     "__version__": ("wsgiapm.version", "VERSION"),
     "current_transaction": ("wsgiapm.transaction", "current_transaction"),
-    "start": ("wsgiapm.agent", "start"),
+    "start": ("wsgiapm.entry.frameworks", "start"),
     "stop": ("wsgiapm.agent", "stop"),
 }
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The root of a worker: it puts the parts together, once per process, and owns fork and lifecycle.
 
-`APMMiddleware` starts the agent at the first request; server hooks may do so earlier. After a fork the child begins
-anew, with a segment of its own.
+`APMMiddleware` starts it at the first request, server hooks may do so earlier; after a fork the child begins anew.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.solitude import announce
 from wsgiapm.config import Resolved, Settings, resolve, shared_directory
 from wsgiapm.coroner import FindStatus
-from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.farewell import say_farewell
 from wsgiapm.harvest import Harvester, know_nothing
 from wsgiapm.instruments import announce as announce_instruments
@@ -98,10 +96,7 @@ class Agent:
 
     def _install_black_box(self, instance: Instance) -> None:
         if instance.directory is not None:
-            try:
-                self._black_box.install(instance.directory, instance.segment.number)
-            except (OSError, SharedDirectoryError) as error:
-                log.warning("no black box: a worker that crashes will not name the line (%s)", error)
+            self._black_box.install_or_say_why(instance.directory, instance.segment.number)
 
     def failed(self, gate: int = layout.MIDDLEWARE_ERRORS) -> None:
         """Count and report the exception that is being handled, caught at a gate: the app must not notice it."""
@@ -159,10 +154,7 @@ class Agent:
         self._harvester = None
         self._given_up = False
         if recorder is not None:
-            try:
-                recorder.leave()
-            except Exception:  # a gate
-                self.failed(layout.AGENT_ERRORS)
+            self._attempt(recorder.leave)
 
 
 class _Process:
@@ -208,9 +200,12 @@ class APMMiddleware(Middleware):
     returned. Raises TypeError for a keyword that is no setting.
     """
 
+    made = False  # by the app itself, in this process
+
     def __new__(cls, app: WSGIApp, **settings: object) -> Any:
         """Return the middleware, or the app itself when the agent is disabled."""
         resolved = resolve(settings)
+        APMMiddleware.made |= cls is APMMiddleware
         if not resolved.settings.enabled:
             return app
         middleware = super().__new__(cls)
@@ -242,10 +237,13 @@ def stop() -> None:
 def start_all() -> None:
     """Start the agents of all middlewares in this process, or the one of the plain settings if there are none."""
     _process.hooked = True
-    if not _process.agents:
-        _process.agent_for(resolve())
-    for agent in list(_process.agents.values()):
+    for agent in list(_process.agents.values()) or [_process.agent_for(resolve())]:
         agent.start()
+
+
+def failed(gate: int) -> None:
+    """Count and report the exception that is being handled, where there may be no agent yet; `gate`: see `layout.GATES`."""
+    (list(_process.agents.values()) or [Agent(resolve())])[0].failed(gate)
 
 
 def adapt_to_server(before_request: Callable[[], None], speaks: Callable[[], bool]) -> None:

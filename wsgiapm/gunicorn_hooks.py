@@ -7,6 +7,8 @@ app:app`. gunicorn then takes every public name of the module that is a setting'
 What the order of things allows: `on_starting`, `post_fork` and `child_exit` run before gevent has patched, or in the
 master, so nothing is started there; `post_fork` runs before the worker gives up root. The agent starts in
 `post_worker_init`, or at the first request.
+
+The app need not be wrapped: the hook does it, unless the app has made an APMMiddleware itself.
 """
 
 import os as _os
@@ -20,6 +22,7 @@ from wsgiapm.agent import known_settings as _known_settings
 from wsgiapm.agent import start_all as _start_all
 from wsgiapm.aggregate.directory import create_directory as _create_directory
 from wsgiapm.config import shared_directory as _shared_directory
+from wsgiapm.enclosing import enclose as _enclose
 from wsgiapm.errors import WsgiapmError as _WsgiapmError
 from wsgiapm.exit_statuses import ExitStatuses as _ExitStatuses
 from wsgiapm.parting import end_all as _end_all
@@ -56,9 +59,11 @@ def post_fork(server: _Any, worker: _Any) -> None:
 
 
 def post_worker_init(worker: _Any) -> None:
-    """In the worker, after its app is loaded: start the agent."""
+    """In the worker, after its app is loaded: wrap it, unless it has done so itself, and start the agent."""
     if _serves_asgi():
         _log.once("asgi", "WARNING", _NO_ASGI)
+    elif callable(getattr(worker, "wsgi", None)):
+        worker.wsgi = _enclose(worker.wsgi)
     _start_all()
     _promise_farewell()
 
@@ -80,11 +85,13 @@ def worker_exit(server: _Any, worker: _Any) -> None:
 def child_exit(server: _Any, worker: _Any) -> None:
     """In the master, after a worker ended, however: note how, for whoever finds what it was doing.
 
-    gunicorn does not hand the exit status on; it stands in the frame that calls this.
+    gunicorn does not hand the exit status on; it stands in the frame of gunicorn's that calls this, or who calls this.
     """
-    status = _sys._getframe(1).f_locals.get("status")  # noqa: SLF001
-    if isinstance(status, int):
-        _exit_statuses.note(worker.pid, status)
+    frame: _Any = _sys._getframe(1)  # noqa: SLF001
+    while frame is not None and not isinstance(frame.f_locals.get("status"), int):
+        frame = frame.f_back
+    if frame is not None:
+        _exit_statuses.note(worker.pid, frame.f_locals["status"])
 
 
 def on_exit(server: _Any) -> None:

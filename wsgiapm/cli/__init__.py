@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from wsgiapm.cli import check_config, discover, doctor, generate_config, harvest, metrics, serve, verify
+from wsgiapm.cli import check_config, discover, doctor, generate_config, harvest, metrics, run_program, serve, verify
 from wsgiapm.errors import ConfigError, WsgiapmError
 from wsgiapm.version import VERSION
 
@@ -36,6 +36,7 @@ class Command(Protocol):
 _COMMANDS: dict[str, Command] = {
     "generate-config": generate_config,
     "check-config": check_config,
+    "run-program": run_program,
     "serve": serve,
     "harvest": harvest,
     "metrics": metrics,

@@ -15,6 +15,7 @@ import os
 import re
 from typing import NamedTuple
 
+from wsgiapm import log
 from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.profile import other_witness
@@ -141,6 +142,13 @@ class BlackBox:
         faulthandler.enable(file=descriptor, all_threads=True)
         if previous >= 0:
             os.close(previous)
+
+    def install_or_say_why(self, directory: SharedDirectory, number: int) -> None:
+        """Do the same, or say in the log why it cannot be done."""
+        try:
+            self.install(directory, number)
+        except (OSError, SharedDirectoryError) as error:
+            log.warning("no black box: a worker that crashes will not name the line (%s)", error)
 
     def leave(self) -> None:
         """In a forked child: what kills it is not written into the parent's."""

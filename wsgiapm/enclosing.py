@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wrapping an app that does not wrap itself, where somebody else has it in his hands: a server, or a server's hook.
+
+Never twice: once the app has made an APMMiddleware, or said that it wants none, that is how it is to be.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+from wsgiapm import agent
+from wsgiapm.agent import APMMiddleware
+from wsgiapm.middleware import Middleware, WSGIApp
+
+_given: dict[str, object] = {}
+
+
+class Enclosure(APMMiddleware):
+    """The middleware of an app that has none of its own."""
+
+
+def start(**settings: object) -> None:
+    """Start the agent in this process; a second call with the same settings does nothing.
+
+    Keywords are settings; they also hold for apps that are wrapped by a server's hook or by `wsgiapm run-program`.
+    Raises TypeError for one that is not.
+    """
+    agent.start(**settings)
+    _given.clear()
+    _given.update(settings)
+
+
+def enclose(app: WSGIApp) -> Any:
+    """Return the app as a server is to have it: recorded, by whoever does it already, else by us."""
+    if "uwsgi" in sys.modules:
+        import_module("wsgiapm.uwsgi")
+    if APMMiddleware.made or isinstance(app, Middleware) or _is_no_wsgi_app(app):
+        return app
+    return Enclosure(app, **_given)
+
+
+def _is_no_wsgi_app(app: object) -> bool:
+    # Tornado's own apps are handed to gunicorn's worker for them as if they were WSGI ones.
+    return any(kind.__module__.startswith("tornado.") for kind in type(app).__mro__)

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the agent gets into a program that does not know of it: at the places where servers take their WSGI app.
+
+A server's module is watched for and never imported by us; where it is imported nothing is loaded but what wraps the app.
+"""
+
+from __future__ import annotations
+
+from wsgiapm.entry import gunicorn, servers
+from wsgiapm.entry.arrivals import watch_for
+from wsgiapm.entry.embedded import look_out_for_embedding
+
+
+def look_out() -> None:
+    """Be there when a server is imported, or is one that Python is embedded in. At the start of the interpreter."""
+    watch_for({**servers.ARRIVALS, **gunicorn.ARRIVALS})
+    look_out_for_embedding()
