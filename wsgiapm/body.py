@@ -14,6 +14,8 @@ from wsgiapm.clock import monotonic_ns
 from wsgiapm.ending import Source, fail, finish, finish_cut_off, finish_stream
 from wsgiapm.recorder import Recorder
 from wsgiapm.request import UPGRADE, Environ, RequestTransaction, stream_kind
+from wsgiapm.sending import hand_over, take_back
+from wsgiapm.span import Span
 from wsgiapm.transaction import CURRENT
 
 _set_current, _reset_current = CURRENT.set, CURRENT.reset
@@ -88,6 +90,7 @@ def _watch_file(source: Source, recorder: Recorder, transaction: RequestTransact
 
     try:
         body.close = finish_and_close
+        hand_over(transaction)
     except (AttributeError, TypeError):  # takes no attributes: what we cannot see we do not time
         finish(source, recorder, transaction)
 
@@ -95,7 +98,7 @@ def _watch_file(source: Source, recorder: Recorder, transaction: RequestTransact
 class Body:
     """The iterable the server is given in place of the app's."""
 
-    __slots__ = ("_body", "_iterator", "_length", "_recorder", "_source", "_transaction")
+    __slots__ = ("_body", "_iterator", "_lasts", "_length", "_recorder", "_sending", "_source", "_transaction")
 
     def __init__(self, source: Source, recorder: Recorder, transaction: RequestTransaction, body: Any) -> None:
         """See the class."""
@@ -105,6 +108,8 @@ class Body:
         self._body = body
         self._iterator: Iterator[bytes] | None = None
         self._length = _UNKNOWN_LENGTH
+        self._sending: Span | None = None
+        self._lasts = False
 
     def __iter__(self) -> Body:
         if self._iterator is None:
@@ -123,6 +128,8 @@ class Body:
         if iterator is None:
             return next(iter(self))
         transaction = self._transaction
+        if self._sending is not None:
+            self._take_back(self._sending)
         token = _set_current(None if transaction.finished else transaction)
         try:
             chunk = next(iterator)
@@ -138,12 +145,31 @@ class Body:
             if not transaction.first_byte and chunk:
                 transaction.first_byte = monotonic_ns() - transaction.start
                 self._length = transaction.content_length()
+                self._lasts = stream_kind(transaction) is not None
             transaction.size = size = transaction.size + len(chunk)
             if size == self._length:  # the last byte there will be: it must be counted before the client has it
                 finish(self._source, self._recorder, transaction)
         else:
             self._length = _NO_BYTES
+        if not transaction.finished:
+            self._hand_over(transaction)
         return chunk
+
+    def _hand_over(self, transaction: RequestTransaction) -> None:
+        try:
+            if not self._lasts:
+                self._sending = hand_over(transaction)
+            elif transaction.breakdown is not None:  # what comes now is no part of the request's duration
+                transaction.breakdown.freeze(transaction.start, transaction.start + transaction.first_byte)
+        except Exception:  # a gate
+            self._source.failed()
+
+    def _take_back(self, sending: Span) -> None:
+        self._sending = None
+        try:
+            take_back(sending)
+        except Exception:  # a gate
+            self._source.failed()
 
     def close(self) -> None:
         """Close the app's iterable, whatever has become of the request, once."""

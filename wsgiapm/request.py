@@ -9,6 +9,7 @@ from typing import Any
 
 from wsgiapm.clock import monotonic_ns
 from wsgiapm.disconnects import tells_of_disconnect
+from wsgiapm.sending import hand_over, take_back
 from wsgiapm.transaction import Transaction
 
 Environ = dict[str, Any]
@@ -65,11 +66,15 @@ class RequestTransaction(Transaction):
             self.first_byte = monotonic_ns() - self.start
         if type(data) is bytes:  # if not, the server will say so
             self.size += len(data)
+        sending = hand_over(self)
         try:
             return self.server_write(data)
         except Exception as error:
             self._write_failed = tells_of_disconnect(error)
             raise
+        finally:
+            if sending is not None:
+                take_back(sending)
 
     @property
     def gone(self) -> bool:
