@@ -44,6 +44,47 @@ def durations(mean: float) -> dict[str, float]:
     return {"mean": mean, "p50": mean * 0.7, "p75": mean * 1.2, "p95": mean * 2.9, "p99": mean * 5.2, "max": mean * 9.1}
 
 
+COMPONENTS = {
+    "python": 0.31,
+    "template": 0.12,
+    "db": 0.38,
+    "cache": 0.0,
+    "external": 0.16,
+    "messaging": 0.0,
+    "response": 0.03,
+}
+
+# SQL: calls, seconds, callers, who sends it again and again, where it stands.
+STATEMENTS: dict[str, tuple[int, float, dict[str, float], str, tuple[str, int, str] | None]] = {
+    "SELECT * FROM goods WHERE category_id = ? ORDER BY name LIMIT ?": (
+        6_120,
+        301.4,
+        {"/products/": 1.0},
+        "",
+        ("/srv/shop/goods/views.py", 48, "goods.views.product_list"),
+    ),
+    "SELECT price, currency FROM prices WHERE product_id = ?": (
+        45_210,
+        97.2,
+        {"/products/": 0.8, "/search": 0.15, "/checkout/": 0.05},
+        "/products/",
+        ("/srv/shop/goods/models.py", 112, "goods.models.Product.price"),
+    ),
+    "UPDATE orders SET status = ?, paid_at = ? WHERE id = ?": (
+        1_204,
+        66.0,
+        {"/checkout/": 0.7, "send_invoices": 0.3},
+        "",
+        None,
+    ),
+    "INSERT INTO order_lines (order_id, product_id, amount) VALUES (?)": (1_204, 12.9, {"/checkout/": 1.0}, "", None),
+    "SELECT count(*) FROM orders WHERE created_at BETWEEN ? AND ?": (310, 8.1, {"/reports/slow/": 1.0}, "", None),
+}
+PLAN = """-> Limit: 20 row(s)  (cost=812 rows=20)
+    -> Sort: goods.`name`, limit input to 20 row(s) per chunk
+        -> Table scan on goods  (cost=812 rows=7901)"""
+
+
 def transactions_of(start: float, end: float, *, factor: int = 1) -> list[dict[str, object]]:
     """Every route, the largest share first."""
     total = sum(requests * mean for requests, _, mean, _ in ROUTES.values())
@@ -60,7 +101,7 @@ def transactions_of(start: float, end: float, *, factor: int = 1) -> list[dict[s
             "status_codes": codes_of(name, factor),
             "methods": {"GET": requests * factor},
             "duration": durations(mean),
-            "breakdown": {},
+            "breakdown": {name: mean * share for name, share in COMPONENTS.items()},
         }
         rows.append(row | figures | parts)
     return sorted(rows, key=lambda row: -float(str(row["wall_clock_share"])))
@@ -114,18 +155,78 @@ def timeseries_of(
 def _values(metric: str, load: float, speed: float, step: float) -> dict[str, float | None]:
     requests = round(load)
     errors = round(load * (0.02 if speed > 0.14 else 0.003))
+    if metric in ("apdex", "breakdown"):
+        parts = {name: speed * share for name, share in COMPONENTS.items()}
+        return {"apdex": 0.97 - speed} if metric == "apdex" else parts if requests else {}
     if metric == "throughput":
         return {"requests": requests, "rpm": requests * 60 / step}
     if metric == "duration":
         return {"mean": speed, "p50": speed * 0.7, "p95": speed * 2.4 if requests else None, "p99": speed * 4.4}
     if metric == "errors":
         return {"errors": errors, "rate": errors / requests if requests else 0}
-    if metric == "apdex":
-        return {"apdex": 0.97 - speed}
     if metric == "status_codes":
         return {"200": round(load * 0.86), "302": round(load * 0.09), "404": round(load * 0.04), "500": errors}
     return {
         repr(2.0 ** (eighth / 8)): count
         for eighth in range(-80, 24)
         if (count := round(load * 0.4 * math.exp(-(((eighth / 8 - math.log2(speed * 0.7)) / 1.5) ** 2))))
+    }
+
+
+def statements_of(end: float, *, factor: int = 1) -> dict[str, object]:
+    """The answer of /api/v1/sql, the statement that takes the most time first."""
+    rows = [_statement(index, sql, end, factor) for index, sql in enumerate(STATEMENTS)]
+    return {"statements": rows, "count": len(rows), "seconds": sum(row[1] for row in STATEMENTS.values()) * factor}
+
+
+def operations_of(end: float, *, factor: int = 1) -> list[dict[str, object]]:
+    """The same, by operation and table."""
+    keys = ("system", "operation", "namespace", "collection", "server_address", "server_port")
+    figures = ("calls", "errors", "seconds", "duration")
+    rows = [_statement(index, sql, end, factor) for index, sql in enumerate(STATEMENTS)]
+    return [{key: row[key] for key in (*keys, *figures)} | {"callers": row["transactions"]} for row in rows]
+
+
+def _statement(index: int, sql: str, end: float, factor: int) -> dict[str, object]:
+    calls, seconds, callers, repeated, place = STATEMENTS[sql]
+    words = sql.replace("SELECT count(*) FROM", "SELECT FROM").split()
+    table = words[words.index("FROM") + 1] if "FROM" in words else words[2 if words[0] == "INSERT" else 1]
+    site = place and {
+        "file": place[0],
+        "line": place[1],
+        "function": place[2],
+        "reason": "n_plus_one" if repeated else "slow",
+        "transaction": repeated or next(iter(callers)),
+        "t": end - 7200,
+        "calls": 24 if repeated else None,
+        "seconds": 0.0516 if repeated else None,
+    }
+    return {
+        "sql": sql,
+        "fingerprint": f"{index:016x}",
+        "system": "mysql",
+        "operation": words[0],
+        "namespace": "shop",
+        "collection": table,
+        "server_address": "db1.example",
+        "server_port": 3306,
+        "calls": calls * factor,
+        "errors": 3 * factor if words[0] == "UPDATE" else 0,
+        "seconds": seconds * factor,
+        "duration": durations(seconds / calls),
+        "transactions": [
+            {
+                "name": name,
+                "kind": "web" if "/" in name else "background",
+                "calls": round(calls * share) * factor,
+                "seconds": seconds * share * factor,
+                "repetitions": 5_804 * factor if name == repeated else 0,
+            }
+            for name, share in callers.items()
+        ],
+        "n_plus_one": bool(repeated),
+        "repetitions": 5_804 * factor if repeated else 0,
+        "site": site,
+        "sites": [site] if site else [],
+        "plan": PLAN if index == 0 else None,
     }

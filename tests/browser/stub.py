@@ -9,10 +9,11 @@ import os
 import sys
 import threading
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from tests.browser.sample import APPS, summary_of, timeseries_of, transactions_of
+from tests.browser.sample import APPS, operations_of, statements_of, summary_of, timeseries_of, transactions_of
 
 STATIC = os.path.join(os.path.dirname(__file__), "..", "..", "wsgiapm", "report", "static")
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -29,6 +30,7 @@ class Stub:
     apps: list[dict[str, object]] = field(default_factory=lambda: list(APPS))
     late: int = 0
     factor: int = 1
+    calls: bool = True
     silent: bool = False
     address: str = ""
     asked: list[str] = field(default_factory=list)
@@ -36,15 +38,16 @@ class Stub:
     def answer(self, path: str, query: dict[str, str]) -> dict[str, object] | None:
         """The JSON of an API path, or None if there is no such path."""
         name, start, end = query.get("transaction"), float(query.get("from", 0)), float(query.get("to", 0))
-        if path == "apps":
-            return {"apps": self.apps}
-        if path == "summary":
-            return summary_of(query["app"], name, start, end, factor=self.factor, late=self.late)
-        if path == "transactions":
-            return {"transactions": transactions_of(start, end, factor=self.factor)}
-        if path == "timeseries":
-            return timeseries_of(query["metric"], name, start, end, late=bool(self.late))
-        return None
+        nothing = {"statements": [], "count": 0, "seconds": 0}
+        answers: dict[str, Callable[[], dict[str, object]]] = {
+            "apps": lambda: {"apps": self.apps},
+            "summary": lambda: summary_of(query["app"], name, start, end, factor=self.factor, late=self.late),
+            "transactions": lambda: {"transactions": transactions_of(start, end, factor=self.factor)},
+            "databases": lambda: {"operations": operations_of(end, factor=self.factor) if self.calls else []},
+            "sql": lambda: statements_of(end, factor=self.factor) if self.calls else nothing,
+            "timeseries": lambda: timeseries_of(query["metric"], name, start, end, late=bool(self.late)),
+        }
+        return answers[path]() if path in answers else None
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -26,11 +26,12 @@ def names(page: Page) -> list[str]:
     return [str(row.get_attribute("data-name")) for row in page.get_by_test_id("transaction-row").all()]
 
 
-@pytest.mark.parametrize("chart", ["duration", "throughput", "heatmap", "status-codes"])
+@pytest.mark.parametrize("chart", ["duration", "throughput", "breakdown", "heatmap", "status-codes"])
 def test_dragging_on_a_chart_zooms_the_whole_page(page: Page, stub: Stub, chart: str) -> None:
     """The dragged stretch becomes the range of the address and of every question to the server; back undoes it."""
     page.goto(f"{stub.address}/?app=shop&lang=en&last=1h")
     wait_until_drawn(page)
+    page.get_by_test_id(f"chart-{chart}").scroll_into_view_if_needed()
     box = page.get_by_test_id(f"chart-{chart}").bounding_box()
     assert box is not None
     # From the first to the third quarter of the plot: half an hour.

@@ -74,12 +74,12 @@ def test_charts_are_drawn_with_axes_and_described(page: Page, stub: Stub) -> Non
     page.goto(f"{stub.address}/?lang=en&test=1")
     wait_until_drawn(page)
 
-    for name in ("duration", "throughput", "heatmap", "status-codes"):
+    for name in ("duration", "throughput", "breakdown", "heatmap", "status-codes"):
         chart = page.get_by_test_id(f"chart-{name}")
         assert chart.locator("svg path").count() > 5, name
     expect(page.get_by_test_id("chart-duration").locator("svg")).to_contain_text("ms")
     expect(page.get_by_role("img", name="p95 between")).to_have_count(1)
-    expect(page.get_by_role("img", name=" to ")).to_have_count(4)
+    expect(page.get_by_role("img", name=" to ")).to_have_count(5)
 
 
 def test_says_what_was_booked_late(page: Page, stub: Stub) -> None:

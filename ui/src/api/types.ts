@@ -49,6 +49,53 @@ export interface Transaction {
   duration: Durations;
 }
 
+/** A transaction that called an operation. */
+export interface Caller {
+  name: string;
+  kind: string;
+  calls: number;
+  seconds: number;
+  /** In how many transactions it did so five times or more. */
+  repetitions: number;
+}
+
+export interface Operation {
+  system: string | null;
+  operation: string | null;
+  namespace: string | null;
+  collection: string | null;
+  server_address: string | null;
+  server_port: number | string | null;
+  calls: number;
+  errors: number;
+  seconds: number;
+  duration: Durations;
+  callers: Caller[];
+}
+
+/** Where in the code a statement was sent, when it was slow or sent again and again. */
+export interface Site {
+  file: string | null;
+  line: number | null;
+  function: string | null;
+  reason: string | null;
+  transaction: string | null;
+  t: number;
+  calls: number | null;
+  seconds: number | null;
+}
+
+export interface Statement extends Omit<Operation, "callers"> {
+  sql: string;
+  fingerprint: string;
+  transactions: Caller[];
+  n_plus_one: boolean;
+  repetitions: number;
+  site: Site | null;
+  sites: Site[];
+  plan: string | null;
+}
+
 export type Values = Record<string, number | null>;
 
 export interface Point {
@@ -63,5 +110,5 @@ export interface Series {
   points: Point[];
 }
 
-export const METRICS = ["duration", "throughput", "status_codes", "heatmap", "apdex", "errors"] as const;
+export const METRICS = ["duration", "throughput", "breakdown", "status_codes", "heatmap", "apdex", "errors"] as const;
 export type Metric = (typeof METRICS)[number];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The colours live in the stylesheet, once; charts get them resolved for the theme on the screen.
 
-const NAMES = ["text", "muted", "line", "panel", "accent", "p50", "p95", "p99", "mean", "s1", "s2", "s3", "s4", "s5", "late"] as const;
+const NAMES = ["text", "muted", "line", "panel", "accent", "p50", "p95", "p99", "mean", "s1", "s2", "s3", "s4", "s5", "late", "c-python", "c-template", "c-db", "c-cache", "c-external", "c-messaging", "c-response"] as const;
 const HEAT_STEPS = 7;
 
 export type ColourName = (typeof NAMES)[number];

@@ -1,30 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Panel } from "./Panel";
+import { SearchBox } from "./SearchBox";
 import { TransactionsTable } from "./TransactionsTable";
 import type { Transaction } from "../api/types";
 import { useWords } from "../i18n/words";
 import { useNavigation } from "../state/use-address";
 
 export function TransactionsPanel({ transactions }: { transactions: Transaction[] }) {
-  const { t, format } = useWords();
-  const { address, go } = useNavigation();
+  const { t } = useWords();
+  const { address } = useNavigation();
   const wanted = address.search.trim().toLowerCase();
   const rows = transactions.filter((row) => row.name.toLowerCase().includes(wanted));
-  const count = wanted ? t("transactions.count", { n: format.integer(rows.length), all: format.integer(transactions.length) }) : "";
-
-  const search = (
-    <div class="search">
-      <span role="status">{count}</span>
-      <input
-        type="search"
-        data-testid="transaction-search"
-        value={address.search}
-        placeholder={t("transactions.search")}
-        aria-label={t("transactions.search")}
-        onInput={(event) => go({ search: event.currentTarget.value }, "replace")}
-      />
-    </div>
-  );
+  const search = <SearchBox testId="transaction-search" label={t("transactions.search")} shown={rows.length} all={transactions.length} />;
   const subtitle = address.sort.key === "share" ? { subtitle: t("transactions.subtitle") } : {};
   return (
     <Panel name="transactions" title={t("transactions.title")} {...subtitle} aside={search}>

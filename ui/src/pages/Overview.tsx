@@ -2,6 +2,8 @@
 import { useCallback, useMemo, useRef } from "preact/hooks";
 
 import type { PageProps } from "./page";
+import type { Report } from "../api/report";
+import { breakdownLegend, breakdownOption } from "../charts/breakdown";
 import { durationLegend, durationOption } from "../charts/duration";
 import { heatmapOption } from "../charts/heatmap";
 import { statusCodesOption, statusLegend } from "../charts/status-codes";
@@ -15,9 +17,9 @@ import { TransactionsPanel } from "../components/TransactionsPanel";
 import type { Metric } from "../api/types";
 import { useWords } from "../i18n/words";
 
-const CHARTS = 4;
+const CHARTS = 5;
 
-export function Overview({ report }: PageProps) {
+export function Overview({ report }: PageProps<Report>) {
   const { t, format } = useWords();
   const { summary } = report;
   const drawn = useRef(new Set<string>());
@@ -27,6 +29,7 @@ export function Overview({ report }: PageProps) {
   }, []);
   const durations = useMemo(() => durationLegend(t), [t]);
   const statuses = useMemo(statusLegend, []);
+  const components = useMemo(() => breakdownLegend(report.series.breakdown, t), [report, t]);
 
   const spread = (metric: Metric, name: string, write: (value: number) => string): string => {
     const values = report.series[metric].points.flatMap((point) => point.values[name] ?? []);
@@ -60,7 +63,15 @@ export function Overview({ report }: PageProps) {
           build={throughputOption}
           detail={spread("throughput", "rpm", format.number)}
         />
-        <ChartPanel {...shared} name="heatmap" title={t("chart.heatmap")} build={heatmapOption} detail={spread("duration", "p50", format.duration)} aside={<HeatLegend />} />
+        <ChartPanel
+          {...shared}
+          name="breakdown"
+          title={t("chart.breakdown")}
+          subtitle={t("chart.perRequest")}
+          build={breakdownOption}
+          detail={components.map(({ label }) => label).join(", ") || t("chart.summary.empty")}
+          legend={components}
+        />
         <ChartPanel
           {...shared}
           name="status-codes"
@@ -70,6 +81,7 @@ export function Overview({ report }: PageProps) {
           detail={codes.join(", ") || t("chart.summary.empty")}
           legend={statuses}
         />
+        <ChartPanel {...shared} name="heatmap" title={t("chart.heatmap")} build={heatmapOption} detail={spread("duration", "p50", format.duration)} aside={<HeatLegend />} />
         <TransactionsPanel transactions={report.transactions} />
       </div>
     </>

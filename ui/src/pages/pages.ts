@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+import { Databases } from "./Databases";
 import { Overview } from "./Overview";
-import type { PageProps } from "./page";
-import type { Key } from "../i18n/words";
+import { definePage, type Page } from "./page";
+import { loadDatabases } from "../api/databases";
+import { loadReport } from "../api/report";
 
-interface Page {
-  /** As it stands in the address. */
-  name: string;
-  title: Key;
-  component: (props: PageProps) => preact.VNode;
-}
-
-/** A page is a component and one line here; the navigation is made from it. */
-export const PAGES: [Page, ...Page[]] = [{ name: "overview", title: "nav.overview", component: Overview }];
+/** A page is a component, what it loads, and one line here; the navigation is made from it. */
+export const PAGES: [Page, ...Page[]] = [
+  definePage("overview", "nav.overview", loadReport, (report) => report.summary.requests === 0, Overview),
+  definePage("databases", "nav.databases", loadDatabases, (report) => report.operations.length === 0, Databases),
+];
 
 export function findPage(name: string): Page {
   return PAGES.find((page) => page.name === name) ?? PAGES[0];

@@ -4,7 +4,7 @@
 import { DEFAULT_RANGE, between, isLast, type Range } from "./range";
 import { isLanguage, type Language } from "../i18n/language";
 
-export const SORT_KEYS = ["name", "share", "requests", "rpm", "mean", "p95", "apdex", "errors"] as const;
+export const SORT_KEYS = ["name", "share", "requests", "rpm", "mean", "p95", "apdex", "errors", "calls"] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 export interface Sort {
   key: SortKey;
@@ -18,6 +18,8 @@ export interface Address {
   environment: string | null;
   range: Range;
   transaction: string | null;
+  /** The one whose details are shown. */
+  statement: string | null;
   sort: Sort;
   search: string;
   language: Language | null;
@@ -35,6 +37,7 @@ export function parseAddress(search: string): Address {
     environment: query.get("environment"),
     range: parseRange(query),
     transaction: query.get("transaction") || null,
+    statement: query.get("statement") || null,
     sort: parseSort(query.get("sort") ?? ""),
     search: query.get("q") ?? "",
     language: isLanguage(language) ? language : null,
@@ -53,6 +56,7 @@ export function formatAddress(address: Address): string {
     query.set("to", String(address.range.to));
   } else if (address.range.last !== (DEFAULT_RANGE as { last: string }).last) query.set("last", address.range.last);
   if (address.transaction !== null) query.set("transaction", address.transaction);
+  if (address.statement !== null) query.set("statement", address.statement);
   const sort = formatSort(address.sort);
   if (sort !== formatSort(DEFAULT_SORT)) query.set("sort", sort);
   if (address.search) query.set("q", address.search);
