@@ -352,7 +352,7 @@ def test_threads_of_one_transaction_count_exactly(shared, monkeypatch, has_lock)
     assert sum(family(merge(shared), schema.CALLER_CALLS).values()) == 2400
     assert min(shares) >= 0
     assert sum(shares) == now - transaction.start
-    assert not transaction.breakdown._active
+    assert not transaction.breakdown.active
     recorder.instance.close()
 
 

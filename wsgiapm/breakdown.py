@@ -46,40 +46,41 @@ class Breakdown:
     """Where the time of one transaction goes, from its first span on.
 
     `calls` are the operations called, each with its number and time; `counter` takes those that end. `noticed` is kept for
-    it.
+    it. `active` are the spans that run, in the order they began, and `mark` is the moment up to which time has been given to
+    them.
     """
 
-    __slots__ = ("_active", "_frozen", "_mark", "_own", "calls", "counter", "noticed")
+    __slots__ = ("_frozen", "_own", "active", "calls", "counter", "mark", "noticed")
 
     def __init__(self, counter: Counter) -> None:
         """Begin with nothing."""
         self.counter = counter
         self.calls: dict[Operation, Calls] = {}
         self.noticed: list[object] | None = None
-        self._active: list[Span] = []
-        self._mark = 0
+        self.active: list[Span] = []
+        self.mark = 0
         self._own = [0] * len(COMPONENTS)
         self._frozen: list[int] | None = None
 
     def open(self, span: Span) -> None:
         """Let a span begin, at its start."""
-        active, now = self._active, span.start
-        if now < self._mark:  # noqa: PLR1730  # another thread was faster; and no call may be in between
-            now = self._mark
+        active, now = self.active, span.start
+        if now < self.mark:  # noqa: PLR1730  # another thread was faster; and no call may be in between
+            now = self.mark
         if active:
-            active[-1].own += now - self._mark
-        self._mark = now
+            active[-1].own += now - self.mark
+        self.mark = now
         active.append(span)
 
     def close(self, span: Span, now: int) -> bool:
         """Let a span end; others may have begun after it and still run. Returns whether it was slow."""
         duration = now - span.start
-        if now < self._mark:  # noqa: PLR1730
-            now = self._mark
-        active, operation = self._active, span.operation
+        if now < self.mark:  # noqa: PLR1730
+            now = self.mark
+        active, operation = self.active, span.operation
         last = active[-1]
-        last.own += now - self._mark
-        self._mark = now
+        last.own += now - self.mark
+        self.mark = now
         if last is span:
             active.pop()
         else:
@@ -115,11 +116,11 @@ class Breakdown:
 
     def _components(self, start: int, end: int) -> list[int]:
         own = self._own.copy()
-        active = self._active.copy()
+        active = self.active.copy()
         for span in active:
             own[span.operation.component] += span.own
         if active:
-            own[active[-1].operation.component] += max(end - self._mark, 0)
+            own[active[-1].operation.component] += max(end - self.mark, 0)
         return _fit(own, end - start)
 
 

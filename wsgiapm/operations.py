@@ -11,7 +11,7 @@ from bisect import bisect_left
 
 from wsgiapm.aggregate import schema
 from wsgiapm.aggregate.catalogue import Series
-from wsgiapm.aggregate.histogram import BLOCKS
+from wsgiapm.aggregate.histogram import BLOCKS, narrow
 from wsgiapm.aggregate.index import IndexFullError
 from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.snapshot import Attributes
@@ -40,6 +40,7 @@ class Operations:
         self.slow = NEVER
         self._instance = instance
         self._uppers, self._octaves = instance.table.uppers, instance.table.octaves
+        self._narrow = narrow(instance.table.uppers)
         self._most = max(max_series // 2, 1)
         self._quota = Quota(instance, schema.CALL_METRICS.__contains__, self._most)
         self._entries: dict[Key, Entry] = {}
@@ -54,7 +55,8 @@ class Operations:
         entry = self._entries.get(operation if error is None else (operation, error))
         if entry is not None:
             head, blocks = entry
-            cell = bisect_left(self._uppers, duration)
+            first, uppers = self._narrow[duration.bit_length()]
+            cell = first + bisect_left(uppers, duration)
             position = blocks[self._octaves[cell]]
             if position:
                 position += cell
