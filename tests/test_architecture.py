@@ -41,7 +41,8 @@ WORKER_SIDE = set(CONTRACTS["The worker never knows the server"]["source_modules
 SERVER_SIDE = set(CONTRACTS["The worker never knows the server"]["forbidden_modules"])
 # Either end may use these: values, names and formulas, and the roots above both.
 BOTH_SIDES = {
-    f"wsgiapm.{name}" for name in ("__main__", "cli", "clock", "config", "errors", "log", "native", "otlp", "version")
+    f"wsgiapm.{name}"
+    for name in ("__main__", "cli", "clock", "config", "errors", "log", "named_tuple", "native", "otlp", "version")
 }
 
 

@@ -11,11 +11,11 @@ import json
 import os
 import signal
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.adoption import Aborted
+from wsgiapm.named_tuple import NamedTuple
 from wsgiapm.profile.black_box import Frame, Testimony
 
 EVENT = "wsgiapm.worker.died"

@@ -8,13 +8,14 @@ same totals (see "A transaction begins" in `layout`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.aggregate.in_flight import Row, free_row, read_rows
 from wsgiapm.aggregate.index import Index
 from wsgiapm.aggregate.schema import ABORTED_REQUESTS, UNKNOWN
+from wsgiapm.named_tuple import NamedTuple
 
 
 class Aborted(NamedTuple):

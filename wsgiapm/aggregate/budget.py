@@ -11,12 +11,12 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.directory import SharedDirectory, segment_is_live
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.aggregate.turn import Turn
+from wsgiapm.named_tuple import NamedTuple
 
 DEFAULT_BUDGET = 32 * 2**20
 BLACK_BOX = 16 * 1024

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.layout import FIRST_ROW, ROW_WORDS, ROWS, ROWS_ALLOCATED, usable_rows
 from wsgiapm.aggregate.schema import METHODS, SCHEMES
+from wsgiapm.named_tuple import NamedTuple
 
 _POSITIONS = range(FIRST_ROW, FIRST_ROW + ROWS * ROW_WORDS, ROW_WORDS)
 _ALL_FREE = bytes(ROWS * layout.WORD)

@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
 from zlib import crc32
 
 from wsgiapm import clock
@@ -19,6 +18,7 @@ from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.aggregate.survivors import find_indexes
 from wsgiapm.errors import SharedDirectoryError
+from wsgiapm.named_tuple import NamedTuple
 
 _NAME = layout.INDEX_NAME
 _NEW = "index.new"

@@ -10,7 +10,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from typing import NamedTuple
 from zlib import crc32
 
 from wsgiapm import clock
@@ -20,6 +19,7 @@ from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.aggregate.turn import Turn
 from wsgiapm.errors import SharedDirectoryError
+from wsgiapm.named_tuple import NamedTuple
 
 CAPACITY = 256 * 1024
 _PENDING_AT_MOST = 256

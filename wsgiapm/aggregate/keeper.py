@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import NamedTuple
 
 from wsgiapm import clock, native
 from wsgiapm.aggregate import layout
@@ -24,6 +23,7 @@ from wsgiapm.aggregate.restoration import is_in_place, restore
 from wsgiapm.aggregate.shared_file import SharedFile
 from wsgiapm.aggregate.turn import Turn
 from wsgiapm.errors import SharedDirectoryError
+from wsgiapm.named_tuple import NamedTuple
 
 # How often, and after how many seconds again, who is about to end tries to put its counters back: a second in all.
 _LAST_ATTEMPTS, _LAST_PAUSE = 200, 0.005

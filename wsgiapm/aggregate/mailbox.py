@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from wsgiapm.aggregate import journal
 from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.aggregate.journal import Event
 from wsgiapm.errors import SharedDirectoryError
+from wsgiapm.named_tuple import NamedTuple
 
 _PREFIX = "journal-"
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import NamedTuple
 
 from wsgiapm import clock
 from wsgiapm.aggregate import layout
@@ -27,6 +26,7 @@ from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.segment import cells_are_possible
 from wsgiapm.aggregate.snapshot import Snapshot, SnapshotStream
 from wsgiapm.errors import SharedDirectoryError
+from wsgiapm.named_tuple import NamedTuple
 from wsgiapm.pace import Pace, at_once
 
 _ALL_BITS = (1 << layout.CHUNK_BYTES * 8) - 1

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import compress
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.catalogue import Catalogue, Series
+from wsgiapm.named_tuple import NamedTuple
 from wsgiapm.pace import Pace, at_once
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NamedTuple
 from uuid import UUID
 
 from wsgiapm.aggregate.index_file import IndexHeader
 from wsgiapm.aggregate.snapshot import Attributes
+from wsgiapm.named_tuple import NamedTuple
 from wsgiapm.version import VERSION
 
 

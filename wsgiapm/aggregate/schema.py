@@ -6,11 +6,10 @@ Names are those of the OpenTelemetry semantic conventions where there is one.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from wsgiapm.aggregate.histogram import DB_BOUNDS, HTTP_BOUNDS
 from wsgiapm.aggregate.layout import CALLS, COUNTER, HISTOGRAM, PARTS, TRANSACTIONS
 from wsgiapm.aggregate.snapshot import Attributes
+from wsgiapm.named_tuple import NamedTuple
 
 REQUEST_DURATION = "http.server.request.duration"
 REQUEST_PARTS = "wsgiapm.request.parts"

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 from wsgiapm.aggregate import layout, record_lock
 from wsgiapm.aggregate.budget import BusyError
 from wsgiapm.aggregate.directory import LOCKS, SharedDirectory, identify
+from wsgiapm.named_tuple import NamedTuple
 
 _DELETED = " (deleted)"
 _REMOVED_INDEX = layout.INDEX_NAME + _DELETED

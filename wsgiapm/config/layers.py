@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from wsgiapm.config.kinds import Multiple
 from wsgiapm.config.settings import OPTIONS, Option, Settings
+from wsgiapm.named_tuple import NamedTuple
 
 PREFIX = "WSGIAPM_"
 FILE_VARIABLE = "WSGIAPM_CONFIG_FILE"

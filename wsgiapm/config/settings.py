@@ -9,10 +9,11 @@ The reader of the layers, `generate-config`, `check-config` and docs/configurati
 # Without annotations as text, each of which typing would compile when the settings are made: a third of their time.
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from wsgiapm.config.kinds import Duration, Flag, Integer, Kind, Size, Threshold
 from wsgiapm.config.texts import Address, Choice, Headers, Names, Path, Secret, Statuses, Text, UrlPath
+from wsgiapm.named_tuple import NamedTuple
 
 
 class Option(NamedTuple):

@@ -11,7 +11,8 @@ import os
 import re
 import sys
 from types import ModuleType
-from typing import NamedTuple
+
+from wsgiapm.named_tuple import NamedTuple
 
 _METADATA = re.compile(r"([A-Za-z0-9._-]+?)-([0-9][^-]*)(?:-py[0-9.]+)?\.(?:dist-info|egg-info)")
 _SEPARATORS = re.compile(r"[-_.]+")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from wsgiapm.instruments._calls import Describe, Failed, Name, innermost, named, spanning, traced
+from wsgiapm.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from types import ModuleType

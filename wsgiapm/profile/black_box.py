@@ -13,11 +13,11 @@ from __future__ import annotations
 import faulthandler
 import os
 import re
-from typing import NamedTuple
 
 from wsgiapm import log
 from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.errors import SharedDirectoryError
+from wsgiapm.named_tuple import NamedTuple
 from wsgiapm.profile import other_witness
 
 _LARGEST = 65536

@@ -12,7 +12,9 @@ import gc
 import os
 import stat
 import sys
-from typing import Any, NamedTuple
+from typing import Any
+
+from wsgiapm.named_tuple import NamedTuple
 
 _NOTE = "# wsgiapm: a copy is owed to "
 _STDERR = "stderr"
