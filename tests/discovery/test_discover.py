@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -17,6 +18,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
+BIN = os.path.dirname(sys.executable)
 Discover = Callable[..., dict[str, Any]]
 
 
@@ -66,21 +68,35 @@ def test_one_that_counts_on_its_own(gunicorn_app: Any, site: Path, discover: Dis
     assert service["lines"] == ["wsgiapm doctor"]
 
 
-def test_waitress_and_runserver(process: Any, site: Path, discover: Discover, free_port: Callable[[], int]) -> None:
-    """Servers of a single process, started as modules or by Django."""
-    code = "import sys, time\nsys.argv[1:] or sys.exit(1)\ntime.sleep(100)\n"
-    for name in ("waitress-serve", "manage.py"):
-        (site / name).write_text(code, encoding="utf-8")
+def test_waitress(process: Any, site: Path, discover: Discover, free_port: Callable[[], int]) -> None:
+    """By its command, monitored from the first request on."""
     port = free_port()
-    waitress = process(
-        [sys.executable, "waitress-serve", f"--listen=127.0.0.1:{port}", "plain_app:application"], cwd=site
+    argv = [os.path.join(BIN, "waitress-serve"), f"--listen=127.0.0.1:{port}", "watched_app:application"]
+    running = process(argv, cwd=site, env={"WSGIAPM_SHARED_DIR": str(site / "shared"), "WSGIAPM_ENDPOINT": ""})
+    running.wait_for_port(port)
+    before = discover(running.pid)
+    get(port)
+    after = discover(running.pid)
+
+    assert (before["kind"], before["app"], before["state"]) == ("waitress", "watched_app:application", "not monitored")
+    assert "APMMiddleware(application)" in before["lines"][0]
+    assert (after["state"], after["directories"], after["lines"]) == ("monitored", [str(site / "shared")], [])
+
+
+def test_runserver(process: Any, site: Path, discover: Discover, free_port: Callable[[], int]) -> None:
+    """With its reloader: the child is the worker."""
+    (site / "site_settings.py").write_text(
+        "SECRET_KEY = 'x'\nDEBUG = True\nWSGI_APPLICATION = 'plain_app.application'\nROOT_URLCONF = 'urls'\n"
     )
-    django = process([sys.executable, "-u", "-W", "ignore", "manage.py", "runserver", str(port)], cwd=site)
+    (site / "urls.py").write_text("urlpatterns = []\n")
+    port = free_port()
+    argv = [sys.executable, "-u", "-W", "ignore", "-m", "django", "runserver", f"127.0.0.1:{port}"]
+    running = process([*argv, "--settings", "site_settings"], cwd=site)
+    running.wait_for_port(port)
+    get(port)
+    service = discover(running.pid)
 
-    first, second = discover(waitress.pid), discover(django.pid)
-
-    assert (first["kind"], first["app"], first["state"]) == ("waitress", "plain_app:application", "not monitored")
-    assert (second["kind"], second["state"]) == ("runserver", "not monitored")
+    assert (service["kind"], service["state"], len(service["workers"])) == ("runserver", "not monitored", 1)
 
 
 @pytest.mark.long
@@ -116,19 +132,41 @@ def test_mod_wsgi(process: Any, site: Path, discover: Discover, free_port: Calla
     assert (service["kind"], service["state"], len(service["workers"])) == ("mod_wsgi", "monitored", 1)
 
 
-def test_workers_of_celery_and_rq(process: Any, site: Path, discover: Discover) -> None:
-    """They are started by a command of ours; what is no worker, such as beat, is not listed."""
-    (site / "celery").write_text("import time\ntime.sleep(100)\n", encoding="utf-8")
-    shutil.copy(site / "celery", site / "rq")
-    celery = process([sys.executable, "celery", "-A", "shop.tasks", "worker", "-l", "info"], cwd=site)
-    beat = process([sys.executable, "celery", "-A", "shop.tasks", "beat"], cwd=site)
-    rq = process([sys.executable, "rq", "worker", "--url", "redis://:hunter2@localhost", "high"], cwd=site)
+@pytest.mark.long
+def test_workers_of_celery(process: Any, site: Path, discover: Discover) -> None:
+    """A real one with two processes: they are started by a command of ours; beat is no worker, and not listed."""
+    (site / "tasks.py").write_text("from celery import Celery\napp = Celery('tasks', broker='memory://')\n")
+    celery = [os.path.join(BIN, "celery"), "-A", "tasks"]
+    running = process([*celery, "worker", "--concurrency", "2", "--loglevel", "info"], cwd=site)
+    beat = process([*celery, "beat", "--schedule", str(site / "schedule")], cwd=site)
+    running.wait_for_output("celery@.* ready", 60)
+    beat.wait_for_output("celery beat .* is starting", 60)
 
     found = {service["pid"]: service for service in discover()["services"]}
 
-    assert found[celery.pid]["lines"] == ["wsgiapm run-program celery -A shop.tasks worker"]
-    assert found[rq.pid]["lines"] == ["wsgiapm run-program rq worker"]
+    service = found[running.pid]
+    assert (service["kind"], service["app"], service["state"]) == ("celery", "tasks", "not monitored")
+    assert service["lines"] == ["wsgiapm run-program celery -A tasks worker"]
+    assert len(service["workers"]) == 2
     assert beat.pid not in found
+    running.stop(signal.SIGQUIT)  # which it does not answer by waiting for jobs
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no Redis (package redis-server)")
+def test_workers_of_rq(process: Any, site: Path, discover: Discover, free_port: Callable[[], int]) -> None:
+    """A real one; the address of its Redis, which may have a password in it, is not shown."""
+    port = free_port()
+    redis = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "hunter2"]
+    process(redis).wait_for_port(port)
+    url = f"redis://:hunter2@127.0.0.1:{port}/0"
+    running = process([os.path.join(BIN, "rq"), "worker", "--url", url, "high"], cwd=site)
+    running.wait_for_output("Listening on high", 60)
+
+    service = discover(running.pid)
+
+    assert (service["kind"], service["state"]) == ("rq", "not monitored")
+    assert service["lines"] == ["wsgiapm run-program rq worker"]
+    assert "hunter2" not in json.dumps(discover())
 
 
 def test_no_secret_of_a_command_line_is_shown(process: Any, site: Path, discover: Discover) -> None:

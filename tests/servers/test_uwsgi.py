@@ -403,6 +403,40 @@ def test_without_threads_all_is_counted_and_harvested_from_outside(
     assert counts.requests == {("/json", 200): 50}
 
 
+def harvester(running):
+    """What `attach-daemon` has started, in a session of its own."""
+    below = psutil.Process(running.pid).children(recursive=True)
+    [found] = [child for child in below if child.cmdline()[-1:] == ["harvest"]]
+    return found
+
+
+@pytest.mark.long
+@covers("uwsgi", "master, threads off, `attach-daemon = wsgiapm harvest`", "SIGKILL of the daemon", "SIGHUP", "SIGTERM")
+def test_uwsgi_keeps_who_uploads_alive(uwsgi, counts, stub, wait_until):
+    """It waits for the first request, uploads for workers without threads, is begun anew, and ends with uwsgi."""
+    daemon = f"--attach-daemon={sys.executable} -m wsgiapm harvest"
+    env = {"CIRCUMSTANCE": "no threads", "WSGIAPM_HARVEST_INTERVAL": "1s"}
+    running, client = uwsgi(*MASTER, "--processes=2", daemon, env=env)
+    running.wait_for_output("harvest: waiting for ")
+    assert client.get_many("/json", 40) == {200: 40}
+    wait_until(lambda: stub.totals[-1:] == [40], "they are uploaded", 60)
+
+    os.kill(harvester(running).pid, signal.SIGKILL)
+    assert client.get_many("/json", 40) == {200: 40}
+    wait_until(lambda: stub.totals[-1:] == [80], "another one uploads", 60)
+    before = set(ready_workers(running))
+    running.popen.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(set(ready_workers(running)) - before) == len(before), "all workers are new")
+    assert client.get_many("/json", 40) == {200: 40}
+    wait_until(lambda: stub.totals[-1:] == [120], "they are uploaded after a reload, too", 60)
+    last = harvester(running)
+    leave_nothing_behind(running)
+
+    wait_until(lambda: not last.is_running(), "nobody harvests any more", 40)
+    assert counts.requests == {("/json", 200): 120}
+    assert (counts.running, counts.aborted) == (0, {})
+
+
 @pytest.mark.long
 @covers("uwsgi", "master, 2 processes of 2 threads, 20,000 requests by `ab`", "SIGTERM")
 @pytest.mark.skipif(shutil.which("ab") is None, reason="ab is not installed (apache2-utils)")
