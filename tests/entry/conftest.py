@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import sys
+import tempfile
 
 import pytest
 
@@ -19,6 +21,14 @@ PATH = f"{BIN}{os.pathsep}{os.environ['PATH']}"
 def counts(tmp_path):
     """What was counted with the plain settings."""
     return Counts(str(tmp_path / "shared"))
+
+
+@pytest.fixture
+def public_path():
+    """A directory that every user may get into; pytest closes its own whenever another run starts."""
+    with tempfile.TemporaryDirectory(prefix="wsgiapm-") as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from wsgiapm.entry.gate import guarded
 
 _importing: Any = import_module("_frozen_importlib_external")
 _CALLABLE = "application"
+_HANDLER = "handle_request"  # of the file that mod_wsgi-express writes
 _FILES = ("uwsgi_file_", "_mod_wsgi_")
 _MODULE_OPTIONS = ("module", "wsgi", "mount")
 
@@ -64,6 +65,11 @@ def _callable() -> str:
     return next(_texts("callable"), _CALLABLE)
 
 
+def _name_in_file(namespace: dict[str, Any]) -> str:
+    name = _callable()
+    return _HANDLER if name not in namespace and "mod_wsgi" in sys.modules else name
+
+
 def _watch_for_modules() -> None:
     for option in _MODULE_OPTIONS:
         for text in _texts(option):
@@ -91,7 +97,7 @@ def _wait_for_end(namespace: dict[str, Any]) -> None:
     def ended(_frame: FrameType, event: str, _arg: object) -> Any:
         if event == "return":
             sys.settrace(None)
-            guarded(_replace, namespace, _callable())
+            guarded(_replace, namespace, _name_in_file(namespace))
         return ended
 
     def called(frame: FrameType, _event: str, _arg: object) -> Any:
