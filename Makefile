@@ -61,8 +61,12 @@ test: packages setup lint ## All that guards a change: lint, the unit tests on $
 	.ci/test-unit $(PYTHON) $(OTHER_PYTHONS)
 	$(PYTHON) -m pytest -m 'not long' -n auto --dist loadfile
 
+.PHONY: test-libraries
+test-libraries: packages setup ## The tests libraries bring with them, with and without our instruments: the same results
+	$(PYTHON) -m tests.libraries
+
 .PHONY: test-long
-test-long: test-servers ## The tests that take long: every server, stress, whole demos
+test-long: test-servers test-libraries ## The tests that take long: every server, stress, whole demos
 	$(PYTHON) -m pytest -m long --ignore=tests/servers
 
 .PHONY: test-servers
