@@ -73,3 +73,17 @@ def test_the_view_is_known(ask, app):
     """By its dotted name."""
     ask(app, "/walks/7/")
     assert ask.transaction.function_name == f"{__name__}.walk"
+
+
+def test_a_router_may_be_used_for_something_else(installed, ask, failures):
+    """It finds whatever one has put into it."""
+
+    def application(environ, start_response):
+        router = bottle.Router()
+        router.add("/x/<pk>", "GET", "something")
+        assert router.match(environ) == ("something", {"pk": "7"})
+        start_response("200 OK", [])
+        return []
+
+    assert ask(application, "/x/7") == ("200 OK", None)
+    assert failures == []

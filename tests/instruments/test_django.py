@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import Http404, HttpResponse
+from django.test import override_settings
 from django.urls import include, path, re_path
 from django.views.static import serve
 
@@ -54,9 +55,10 @@ URLS = module(
 def app():
     """A Django app."""
     if not settings.configured:
-        settings.configure(ROOT_URLCONF=URLS, ALLOWED_HOSTS=["localhost"], SECRET_KEY="for tests", DEBUG=False)
+        settings.configure(ALLOWED_HOSTS=["localhost"], SECRET_KEY="for tests", DEBUG=False)
         django.setup()
-    return WSGIHandler()
+    with override_settings(ROOT_URLCONF=URLS):
+        yield WSGIHandler()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ RECORDS = "route and view, also of mounted apps"
 
 def _matched(_router: Any, args: tuple[Any, ...], _kwargs: dict[str, Any], result: Any) -> tuple[str, object] | None:
     route = result[0]
-    if route.method == "PROXY":
+    if getattr(route, "method", "PROXY") == "PROXY":
         return None
     return mounted(args[0].get("SCRIPT_NAME", ""), route.rule), route.callback
 
