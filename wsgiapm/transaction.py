@@ -16,6 +16,7 @@ _LONGEST_NAME = 200
 # Where a transaction is counted: its route, the word its row says of it while it runs, the same while it is being counted,
 # whether its answer has no body, and the recorder's entries by status. A tuple, because every request looks into it.
 Place = tuple[str, int, int, bool, dict[int | None, Any]]
+Sums = tuple[int, ...]
 
 
 class Recording(Protocol):
@@ -116,6 +117,14 @@ class Transaction:
         """The dotted name of the view, None when it is not known: `code.function.name`."""
         view = getattr(self, "view", None)
         return None if view is None else dotted_name(view)
+
+    def sums(self, duration: int) -> Sums:
+        """Return what a duration is made of: up to the first byte, after it, the bytes; and the times of components."""
+        first_byte = self.first_byte or duration
+        sums = first_byte, duration - first_byte, self.size
+        if self.breakdown is None:
+            return sums
+        return *sums, *self.breakdown.components(self.start, self.start + duration)[1:]
 
     def ignore(self) -> None:
         """Leave this transaction out of everything."""
