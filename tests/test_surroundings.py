@@ -44,6 +44,14 @@ def test_servers_are_known_by_their_modules(monkeypatch: pytest.MonkeyPatch) -> 
     assert describe(hooked=False) == surroundings.KNOWN | surroundings.UWSGI | surroundings.GUNICORN
 
 
+@pytest.mark.parametrize("path", [None, "/run/dirty.sock"])
+def test_dirty_workers_are_known_by_their_address(path: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app may import gunicorn's client for them where there are none."""
+    monkeypatch.setitem(sys.modules, "gunicorn.dirty.client", SimpleNamespace(_dirty_socket_path=path))
+
+    assert bool(describe() & surroundings.DIRTY) is (path is not None)
+
+
 def test_threads_that_were_refused() -> None:
     """The system gave none."""
     assert describe(threads=False) & surroundings.NO_THREADS

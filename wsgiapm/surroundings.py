@@ -21,6 +21,7 @@ PATCHED_LATE: Final = 64
 TLS_MIXED: Final = 128
 ASGI: Final = 256
 NO_GLOBAL_LOCK: Final = 512
+DIRTY: Final = 1024
 BAD_SETTINGS_SHIFT: Final = 16
 _BAD_SETTINGS_AT_MOST = 255
 # gunicorn imports the module of its worker class, and no other.
@@ -49,6 +50,12 @@ def serves_asgi() -> bool:
     return any(module in sys.modules for module in _ASGI_WORKERS)
 
 
+def _has_dirty_workers() -> bool:
+    """Tell whether this gunicorn has workers for what requests give away: its master has set their address before it forked."""
+    client = sys.modules.get("gunicorn.dirty.client")
+    return getattr(client, "_dirty_socket_path", None) is not None
+
+
 def describe(*, hooked: bool, started_patched: bool, threads: bool, bad_settings: int) -> int:
     """Return the word.
 
@@ -67,6 +74,7 @@ def describe(*, hooked: bool, started_patched: bool, threads: bool, bad_settings
         PATCHED_LATE: is_patched() and not started_patched,
         TLS_MIXED: _tls_is_mixed(),
         ASGI: serves_asgi(),
+        DIRTY: _has_dirty_workers(),
         NO_GLOBAL_LOCK: not native.has_global_lock(),
     }
     word = KNOWN | min(bad_settings, _BAD_SETTINGS_AT_MOST) << BAD_SETTINGS_SHIFT

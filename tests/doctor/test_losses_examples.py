@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the doctor says of routes that were left out, and of an interpreter without a global lock."""
+"""What the doctor says of routes that were left out, and of what workers say of themselves without complaint."""
 
 from __future__ import annotations
 
@@ -44,3 +44,12 @@ def test_a_python_without_a_global_lock_is_no_complaint(findings):
     assert "no-global-lock" not in findings(surroundings.KNOWN)
     finding = findings(surroundings.KNOWN | surroundings.NO_GLOBAL_LOCK)["no-global-lock"]
     assert finding.severity == "info"
+
+
+def test_dirty_workers_are_no_complaint(findings):
+    """It is said, by pid, that what they do is not recorded; a real gunicorn is asked in tests/servers/test_beyond_wsgi.py."""
+    assert "dirty-workers" not in findings(surroundings.KNOWN)
+    finding = findings(surroundings.KNOWN | surroundings.DIRTY)["dirty-workers"]
+
+    assert finding.severity == "info"
+    assert "1 workers" in finding.message

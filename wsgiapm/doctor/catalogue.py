@@ -158,6 +158,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "serve the WSGI app with a WSGI worker class (sync, gthread, gevent), or wrap the WSGI app before "
         "it is made an ASGI one: WsgiToAsgi(APMMiddleware(app))",
     ),
+    "dirty-workers": Entry(
+        "processes",
+        "info",
+        "gunicorn runs dirty workers beside those that answer requests.",
+        "what dirty workers do; the requests that wait for them are recorded with the whole time they take",
+        "none is needed, as long as nobody takes the report for all that this gunicorn does",
+    ),
     "no-hooks": Entry(
         "processes",
         "warning",

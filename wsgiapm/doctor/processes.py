@@ -37,6 +37,9 @@ def _examine_marks(live: list[Worker]) -> Iterator[Finding]:
     pids = _ask(live, lambda word: bool(word & surroundings.ASGI))
     if pids:
         yield found("asgi-worker", f"{len(pids)} workers serve an ASGI app, whose requests are not recorded: {pids}")
+    pids = _ask(live, lambda word: bool(word & surroundings.DIRTY))
+    if pids:
+        yield found("dirty-workers", f"{len(pids)} workers may give work to gunicorn's dirty workers: {pids}")
     pids = _ask(live, lambda word: bool(word & surroundings.TLS_MIXED))
     if pids:
         message = (
