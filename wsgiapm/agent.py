@@ -77,7 +77,8 @@ class Agent:
         instance = join_or_count_alone(settings, _process.find_status)
         announce_instruments(aloud=instance.segment.number <= 0 and _process.speaks())
         self._self_report.open(instance, hooked=_process.hooked)
-        recorder = make_recorder(instance, max_series=settings.max_series, error_status=settings.error_status)
+        quota, errors, slow = settings.max_series, settings.error_status, settings.slow_sql_threshold
+        recorder = make_recorder(instance, max_series=quota, error_status=errors, slow_sql=slow)
         self._harvester = Harvester(instance, settings, recorder, _process.find_status)
         self.recorder = recorder
         self._install_black_box(instance)

@@ -10,7 +10,7 @@ there is none a time that is booked twice or not at all is put right in the end 
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from wsgiapm.span import COMPONENTS, PYTHON, Operation, Span
 
@@ -56,7 +56,7 @@ class Breakdown:
         """Begin with nothing."""
         self.counter = counter
         self.calls: dict[Operation, Calls] = {}
-        self.noticed: list[object] | None = None
+        self.noticed: list[Any] | None = None
         self.active: list[Span] = []
         self.mark = 0
         self._own = [0] * len(COMPONENTS)

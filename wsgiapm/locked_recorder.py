@@ -94,7 +94,12 @@ def check_interpreter() -> None:
         )
 
 
-def make_recorder(instance: Instance, *, max_series: int, error_status: Iterable[tuple[int, int]]) -> Recorder:
-    """Return the recorder that is exact on this interpreter; see `Recorder`."""
+def make_recorder(
+    instance: Instance, *, max_series: int, error_status: Iterable[tuple[int, int]], slow_sql: float | None = None
+) -> Recorder:
+    """Return the recorder that is exact on this interpreter; see `Recorder`. From `slow_sql` seconds on SQL is slow."""
     kind = Recorder if native.has_global_lock() else LockedRecorder
-    return kind(instance, max_series=max_series, error_status=error_status)
+    recorder = kind(instance, max_series=max_series, error_status=error_status)
+    if slow_sql is not None:
+        recorder.operations.slow = round(slow_sql * 1_000_000_000)
+    return recorder

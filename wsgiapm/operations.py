@@ -20,6 +20,7 @@ from wsgiapm.callers import Callers
 from wsgiapm.drops import Drops
 from wsgiapm.quota import BUDGET, MAX_SERIES, Quota
 from wsgiapm.span import Operation, identify
+from wsgiapm.sql_sites import Sites
 
 Key = Operation | tuple[Operation, str]
 Entry = tuple[int, list[int]]
@@ -49,6 +50,7 @@ class Operations:
         self._reserved: dict[str, tuple[Series, Series]] = {}
         self._drops = Drops(instance, "operation")
         self._callers = Callers(instance, self._most)
+        self._sites = Sites(instance)
 
     def count(self, operation: Operation, error: str | None, duration: int) -> None:
         """Count one call that took `duration` nanoseconds; `error` is the `error.type` of one that failed."""
@@ -69,10 +71,13 @@ class Operations:
 
     def notice(self, breakdown: Breakdown, operation: Operation, count: int, duration: int) -> None:
         """See `breakdown.Counter`."""
+        self._sites.notice(breakdown, operation, count, duration, self.slow)
 
     def finish(self, breakdown: Breakdown, route: str) -> None:
         """Count by route which operations a transaction has called."""
         self._callers.count(route, breakdown.calls)
+        if breakdown.noticed is not None:
+            self._sites.tell(breakdown, route)
 
     def work_off(self) -> None:
         """Count what had to wait for the index, as far as it is free now."""

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from wsgiapm.aggregate.directory import create_directory, open_directory
-from wsgiapm.profile.black_box import Frame, clear_black_box, is_app_code, parse, read_black_box
+from wsgiapm.call_site import is_app_code
+from wsgiapm.profile.black_box import Frame, clear_black_box, parse, read_black_box
 from wsgiapm.profile.other_witness import give_back
 
 DUMP = """\

@@ -77,12 +77,16 @@ class Journal:
 
     def append(self, kind: int, payload: bytes) -> None:
         """Write an event now, or, when another thread is writing, a little later. Never waits, never raises OSError."""
+        self.post(kind, payload)
+        self.flush()
+
+    def post(self, kind: int, payload: bytes) -> None:
+        """Have an event written by the next `flush`, which every harvest does: for who must not write a file."""
         pending = sum(len(event.payload) for event in list(self._pending))
         if len(self._pending) >= _PENDING_AT_MOST or (pending and pending + len(payload) > _PENDING_BYTES_AT_MOST):
             self._dropped("busy")
             return
         self._pending.append(Event(kind, clock.time_ns(), payload))
-        self.flush()
 
     def flush(self) -> None:
         """Write what is pending, unless another thread is about to."""

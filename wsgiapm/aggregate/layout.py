@@ -160,7 +160,7 @@ Events follow each other, each at a multiple of 8::
     0    4   length of the payload
     4    4   CRC-32 of all that follows up to the end of the payload (of a padding: of bytes 8 to 23)
     8    8   wall time
-    16   4   kind: 0 padding, 1 a worker died
+    16   4   kind: 0 padding, 1 a worker died, 3 where in the code a statement is, or a plan of it
     20   4   reserved, 0
     24   n   payload: JSON, and zeros up to a multiple of 8
 
@@ -169,7 +169,7 @@ The writer writes behind what is written and then raises the word at 64, so what
 seen and is overwritten. It never overwrites what has not been consumed; an event without room is dropped and counted.
 An event may be delivered twice, when a leader dies between delivering it and raising the word at 72.
 
-The payload of kind 1 is ``{"event": name, "body": sentence, "attributes": {name: text or integer}}``.
+The payload of kinds 1 and 3 is ``{"event": name, "body": sentence, "attributes": {name: text or integer}}``.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ JOURNAL_WORDS: Final = struct.Struct("<QQ")
 WRITTEN_OFFSET, CONSUMED_OFFSET = 64, 72
 EVENT_REST: Final = struct.Struct("<QII")
 EVENT: Final = struct.Struct("<IIQII")
-PADDING_EVENT, WORKER_DIED_EVENT, SERIES_LIMIT_EVENT = 0, 1, 2
+PADDING_EVENT, WORKER_DIED_EVENT, SERIES_LIMIT_EVENT, SQL_EVENT = 0, 1, 2, 3
 
 
 def segment_name(number: int) -> str:

@@ -16,6 +16,7 @@ import re
 
 from wsgiapm import log
 from wsgiapm.aggregate.directory import SharedDirectory
+from wsgiapm.call_site import is_app_code
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.named_tuple import NamedTuple
 from wsgiapm.profile import other_witness
@@ -27,7 +28,6 @@ _MAGICS = b"wsgiapm"
 _REASON = r"(?m)^Fatal Python error: (.+)$"
 _THREAD = r"(?m)^(Current thread|Thread) 0x([0-9a-f]+)[^\n]*\n((?:  .*\n?)*)"
 _FRAME = r'(?m)^  File "(.*)", line (\d+) in (.*)$'
-_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Frame(NamedTuple):
@@ -61,17 +61,6 @@ class Testimony(NamedTuple):
         found = [(t.identifier, next((f for f in t.frames if is_app_code(f.file)), None)) for t in self.threads]
         # The first one counts: a thread that is just being made has no frame yet, and the identifier of its maker.
         return {identifier: frame for identifier, frame in reversed(found) if frame is not None}
-
-
-def is_app_code(file: str) -> bool:
-    """Tell whether a file is the app's own: no library, not the standard one, not ours."""
-    if file.startswith("<") or f"{os.sep}site-packages{os.sep}" in file or f"{os.sep}dist-packages{os.sep}" in file:
-        return False
-    import sysconfig  # noqa: PLC0415  # most processes never find a dead one
-
-    paths = sysconfig.get_paths()
-    libraries = (paths["stdlib"], paths["platstdlib"], paths["scripts"], _OWN)
-    return not file.startswith(tuple(library + os.sep for library in libraries))
 
 
 def parse(text: str) -> Testimony | None:
