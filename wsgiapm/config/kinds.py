@@ -10,8 +10,9 @@ import re
 from abc import ABC, abstractmethod
 from typing import Any
 
-_QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]*)", re.ASCII)
-_MULTIPLE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*[tT]", re.ASCII)
+# Not compiled before somebody gives one: that takes longer than all else here.
+_QUANTITY = r"(?a:(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]*))"
+_MULTIPLE = r"(?a:(\d+(?:\.\d*)?|\.\d+)\s*[tT])"
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _PARTS_OF_A_SECOND = {"us": 10**6, "ms": 10**3}
 _BYTES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -116,7 +117,7 @@ class Threshold(Duration):
 
     def parse(self, given: object) -> float | Multiple:
         """As Kind.parse; a multiple is resolved once the Apdex T is known."""
-        match = _MULTIPLE.fullmatch(as_text(given))
+        match = re.fullmatch(_MULTIPLE, as_text(given))
         if match:
             return Multiple(float(match[1]))
         seconds: float = super().parse(given)
@@ -162,7 +163,7 @@ def parse_duration(text: str) -> float:
     Raises:
         ValueError: says what the text must be.
     """
-    match = _QUANTITY.fullmatch(text)
+    match = re.fullmatch(_QUANTITY, text)
     unit = match[2] if match else None
     if match is None or (unit not in _SECONDS and unit not in _PARTS_OF_A_SECOND):
         raise ValueError("must be a duration such as 500ms, 2s, 1m or 30d (units us, ms, s, m, h, d)")
@@ -199,7 +200,7 @@ def parse_size(text: str) -> int:
     Raises:
         ValueError: says what the text must be.
     """
-    match = _QUANTITY.fullmatch(text)
+    match = re.fullmatch(_QUANTITY, text)
     if match is None or match[2].lower() not in _BYTES:
         raise ValueError("must be a size such as 64MiB or 512KiB (units B, KiB, MiB, GiB, kB, MB, GB)")
     size = float(match[1]) * _BYTES[match[2].lower()]

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from wsgiapm.config.kinds import Kind, as_text
 
 _LONGEST = 200
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, the name of a header
-_STATUS_RANGE = re.compile(r"([1-9]\d\d)(?:\s*-\s*([1-9]\d\d))?", re.ASCII)
-_CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)?.*@", re.DOTALL)
+# Not compiled before they are needed, see `kinds`.
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, the name of a header
+_STATUS_RANGE = r"(?a:([1-9]\d\d)(?:\s*-\s*([1-9]\d\d))?)"
+_CREDENTIALS = r"(?s)^([A-Za-z][A-Za-z0-9+.-]*://)?.*@"
 _HIDDEN = "(set, not shown)"
 
 
@@ -104,7 +105,7 @@ class Address(Kind):
 
     def conceal(self, given: object) -> str:
         """As Kind.conceal."""
-        return _CREDENTIALS.sub(r"\1***@", as_text(given))
+        return re.sub(_CREDENTIALS, r"\1***@", as_text(given))
 
 
 class Path(Kind):
@@ -195,7 +196,7 @@ class Headers(Kind):
         items = given.items() if isinstance(given, Mapping) else map(_pair, _items(given))
         pairs = tuple((as_text(name), as_text(value)) for name, value in items)
         for position, (name, value) in enumerate(pairs, 1):
-            if not _TOKEN.fullmatch(name) or not value.isprintable() or not value.isascii():
+            if not re.fullmatch(_HEADER_NAME, name) or not value.isprintable() or not value.isascii():
                 raise ValueError(
                     f"must be name=value,name=value; item {position} is not the name and value of a header"
                 )
@@ -223,7 +224,7 @@ def _pair(item: str) -> tuple[str, str]:
 
 
 def _status_range(item: str) -> tuple[int, int]:
-    match = _STATUS_RANGE.fullmatch(item)
+    match = re.fullmatch(_STATUS_RANGE, item)
     low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
     if low > high:
         raise ValueError(f"must be status codes or ranges of them, for example 500-599, 404; {item!r} does not fit")
