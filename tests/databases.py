@@ -103,9 +103,9 @@ def _find(name: str, *places: str) -> str | None:
     return shutil.which(name, path=path)
 
 
-@pytest.fixture(scope="session")
-def mariadb() -> Iterator[Database]:
-    """A MariaDB server of its own."""
+@contextlib.contextmanager
+def running_mariadb() -> Iterator[Database]:
+    """A MariaDB server of its own, as long as the context lasts."""
     server, install, client = _find("mariadbd"), _find("mariadb-install-db"), _find("mariadb")
     if not (server and install and client):
         pytest.skip("mariadb-server is not installed: `make packages`")
@@ -128,6 +128,13 @@ def mariadb() -> Iterator[Database]:
     with _running(place, argv, signal.SIGTERM, lambda: _succeeds([*admin, "-e", "SELECT 1"])):
         subprocess.run([*admin, "-e", statements], check=True, capture_output=True)
         yield Database(HOST, port, path)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Database]:
+    """A MariaDB server of its own."""
+    with running_mariadb() as database:
+        yield database
 
 
 @pytest.fixture(scope="session")
