@@ -17,6 +17,7 @@ from wsgiapm.aggregate.restoration import is_in_place
 from wsgiapm.aggregate.solitude import announce
 from wsgiapm.config import Settings, shared_directory
 from wsgiapm.coroner import Coroner, FindStatus
+from wsgiapm.destination import tell_once
 from wsgiapm.errors import SharedDirectoryError
 
 # How often the directory may be removed while a process starts.
@@ -30,7 +31,7 @@ def join_or_count_alone(settings: Settings, find_status: FindStatus) -> Instance
     path, apdex_t = shared_directory(settings), nanoseconds(settings.apdex_t)
     call_witness = partial(Coroner, find_status=find_status)
     try:
-        return _take_part(
+        instance = _take_part(
             partial(join, path, identity, settings.shared_max_bytes),
             lambda instance: instance.begin(apdex_t, call_witness),
         )
@@ -40,6 +41,9 @@ def join_or_count_alone(settings: Settings, find_status: FindStatus) -> Instance
         reason = str(error)
     except _UNUSABLE as error:
         reason = f"{path} has no room or cannot be written ({str(error) or 'see shared_max_bytes'})"
+    else:
+        tell_once(instance, settings)
+        return instance
     log.error("%s; this process counts on its own until it is restarted", reason)
     announce(reason)
     instance = alone(identity, settings.shared_max_bytes)

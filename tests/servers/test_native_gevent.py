@@ -114,5 +114,5 @@ def test_greenlets_do_not_mix_up_their_requests(tmp_path):
         [sys.executable, "-c", GREENLETS], check=False, capture_output=True, text=True, timeout=60, env=environment
     )
 
-    assert done.stderr == ""
+    assert done.stderr.count("\n") == 1  # where the counters go
     assert done.stdout.splitlines() == ["{('/moved', None): 1, ('/p', None): 20, ('/stuck', None): 1}", "0", "[0]"]

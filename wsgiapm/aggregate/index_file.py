@@ -228,7 +228,7 @@ def _make(identity: Identity, limit: int) -> bytes:
     text = json.dumps(identity._asdict()).encode()
     page = bytearray(layout.PAGE)
     start = layout.IDENTITY_OFFSET
-    if start + len(text) > layout.RESTORED_OFFSET:
+    if start + len(text) > layout.SAID_OFFSET:
         msg = f"app_name, environment and instance_name are too long: {len(text)} bytes in all; shorten them"
         raise SharedDirectoryError(msg)
     page[start : start + len(text)] = text

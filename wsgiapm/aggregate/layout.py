@@ -41,7 +41,8 @@ Page 0 (4096 bytes)::
     48   4   CRC-32 of bytes 24 to 47 and of the identity
     52   4   CRC-32 of the next 8 bytes
     56   8   the budget: bytes all files may take together, for who has no other; 0 or a wrong CRC-32: not said
-    64   n   identity: JSON object with "app", "environment", "instance"; at most 3992 bytes
+    64   n   identity: JSON object with "app", "environment", "instance"; at most 3984 bytes
+    4048 8   word: CRC-32 of the line that last said where the counters go, and of the boot
     4056 8   word: monotonic time at which it was last put back after a removal, 0: never
     4064 8   word: wall time of the sums last uploaded        4072 8  word: monotonic time of the same
     4080 8   word: how many requests under (other) the last event of that told of
@@ -188,6 +189,7 @@ CREATED_OFFSET: Final = 24
 LIMIT_OFFSET: Final = 52
 LIMIT: Final = struct.Struct("<IQ")
 IDENTITY_OFFSET: Final = 64
+SAID_OFFSET: Final = 4048
 RESTORED_OFFSET, UPLOADED_OFFSET, UPLOADED_AT_OFFSET, TOLD_OFFSET, TOLD_AT_OFFSET = 4056, 4064, 4072, 4080, 4088
 INDEX_NAME: Final = "index"
 INDEX_STEP: Final = 16384

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from functools import partial, wraps
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from wsgiapm.entry.arrivals import Arrival
 from wsgiapm.entry.gate import guarded
+from wsgiapm.named_tuple import NamedTuple
 
 
 class Server(NamedTuple):
