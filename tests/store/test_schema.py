@@ -105,3 +105,15 @@ def test_an_update_that_fails_leaves_the_file_as_it_was(old_file, monkeypatch):
         SqliteStore(old_file, 30 * DAY)
 
     assert tables(old_file) == before
+
+
+def test_operations_of_an_old_file_make_room(old_file):
+    """Rows of what has tables of its own now, and was never shown, are not left where nothing would delete them."""
+    with closing(sqlite3.connect(old_file)) as connection, connection:
+        connection.execute("UPDATE series SET metric = 'db.client.operation.duration' WHERE metric = ?", (DURATION,))
+    SqliteStore(old_file, 30 * DAY).close()
+
+    with closing(sqlite3.connect(old_file)) as connection:
+        for step in STEPS:
+            assert connection.execute(f"SELECT count(*) FROM hist_{step}").fetchone() == (0,)
+            assert connection.execute(f"SELECT count(*) FROM metric_{step}").fetchone() > (0,)

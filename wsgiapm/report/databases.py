@@ -9,21 +9,17 @@ from typing import Any
 from wsgiapm.report.callers import operation_of, read_callers, share_out
 from wsgiapm.report.calls import Calls, Target, show_target, target_of
 from wsgiapm.report.question import Question
-from wsgiapm.store.model import STATEMENT_DURATION
-
-OPERATIONS = "db.client.operation.duration"
+from wsgiapm.store.model import OPERATION_DURATION, STATEMENT_DURATION
 
 
 def list_operations(question: Question) -> dict[str, Any]:
     """Return the operations of the window."""
-    source, details = question.detailed()
+    details = question.details()
     operations: defaultdict[Target, Calls] = defaultdict(Calls)
-    for amount in source.amounts(OPERATIONS, by_series=True):
-        attributes = source.attributes(OPERATIONS, amount.series)
+    for attributes, amount in details.amounts(OPERATION_DURATION):
         operations[target_of(attributes)].add(amount, attributes)
-    for cell in source.cells(OPERATIONS, by_series=True):
-        attributes = source.attributes(OPERATIONS, cell.series)
-        operations[target_of(attributes)].add_cells({cell.bucket: cell.n})
+    for attributes, cells in details.cells(OPERATION_DURATION):
+        operations[target_of(attributes)].add_cells(cells)
     # An operation of the public metric may be many statements, and a statement may be sent to several servers.
     calls: defaultdict[Target, Counter[str]] = defaultdict(Counter)
     all_calls: Counter[str] = Counter()

@@ -76,12 +76,11 @@ class Question(NamedTuple):
         """Return where the figures of the app and window asked for come from."""
         return Source(self.reader, self.apps(), self.window(), self.parameters.get("transaction"))
 
-    def detailed(self) -> tuple[Source, Details]:
-        """Return where the figures and the details of the app come from; both of just the same window."""
+    def details(self) -> Details:
+        """Return where the details of the app and window asked for come from."""
         # Days only fill the middle of a window: it begins and ends where the other tiers can.
         tiers = tuple(tier for tier in self.detail_tiers if tier.step in STEPS)
-        apps, window = self.apps(), self._window(tiers)
-        return Source(self.reader, apps, window, None), Details(self.reader, apps, window)
+        return Details(self.reader, self.apps(), self._window(tiers))
 
     def limit(self, default: int) -> int:
         """Return how many entries are asked for.

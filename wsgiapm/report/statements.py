@@ -40,7 +40,7 @@ class _Statement:
 def list_statements(question: Question) -> dict[str, Any]:
     """Return the statements of the window."""
     limit = question.limit(LARGEST_LIMIT)
-    _, details = question.detailed()
+    details = question.details()
     statements: defaultdict[_Identity, _Statement] = defaultdict(_Statement)
     all_calls: Counter[str] = Counter()
     for attributes, amount in details.amounts(STATEMENT_DURATION):

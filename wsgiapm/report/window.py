@@ -39,7 +39,7 @@ class Window(NamedTuple):
         return self.cover(STEPS)
 
     def cover(self, steps: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Return the same from other tiers, whose ``steps`` ascend."""
+        """Return the fewest rows of tiers whose ``steps`` ascend."""
         return _cover(self.first, self.end, [step for step in reversed(steps) if step >= self.tier])
 
     @property

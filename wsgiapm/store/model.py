@@ -32,12 +32,13 @@ def tiers(retention: int) -> tuple[Tier, ...]:
     return tuple(Tier(step, keep) for step, keep in zip(STEPS, keeps, strict=True))
 
 
-# What comes in large numbers, by statement and by who called it, and is only ever asked for as a sum over a window. Its own
-# fine tiers are kept for a shorter time, and days make long windows cheap.
+# What comes in large numbers, by operation, by statement and by who called it, and is only ever asked for as a sum over a
+# window. Its own fine tiers are kept for a shorter time, and days make long windows cheap.
+OPERATION_DURATION = "db.client.operation.duration"
 STATEMENT_DURATION = "wsgiapm.db.statement.duration"
 CALLER_CALLS, CALLER_TIME = "wsgiapm.caller.calls", "wsgiapm.caller.time"
 CALLER_REPETITIONS = "wsgiapm.caller.repetitions"
-DETAILED = frozenset((STATEMENT_DURATION, CALLER_CALLS, CALLER_TIME, CALLER_REPETITIONS))
+DETAILED = frozenset((OPERATION_DURATION, STATEMENT_DURATION, CALLER_CALLS, CALLER_TIME, CALLER_REPETITIONS))
 DETAIL_STEPS = (*STEPS, DAY)
 _DETAIL_KEEP = (2 * HOUR, 13 * HOUR, 4 * DAY)
 

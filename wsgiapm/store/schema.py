@@ -6,7 +6,7 @@ stream                   the last cumulative point of each series of each instan
 event                    what happened at one moment, by its identity
 metric_<step>            per series, instance and ``step`` seconds: observations, their sum, how much was booked late
 hist_<step>              the same, per histogram bucket; a row of metric_<step> counts what its cells here add up to
-detail_<step>            per statement, or caller of one, and ``step`` seconds: calls, their time, and a packed histogram
+detail_<step>            per operation, statement, or caller of one, and ``step`` seconds: calls, their time, and a packed histogram
 text                     the statements, each once, by what they are called in the attributes of series
 note                     what was last said about a statement: where in the code it is, how the database carries it out
 
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from wsgiapm.store.model import DETAIL_STEPS, STEPS
+from wsgiapm.store.model import DETAIL_STEPS, OPERATION_DURATION, STEPS
 from wsgiapm.store.totals import build_totals
 
 if TYPE_CHECKING:
@@ -78,6 +78,12 @@ CREATE TABLE detail_{step} (
     PRIMARY KEY (app, series, t)) WITHOUT ROWID;
 """
 
+# Other senders' rows of a metric that nothing has ever shown.
+_NO_DETAIL = f"""
+DELETE FROM metric_{{step}} WHERE (app, series) IN (SELECT app, id FROM series WHERE metric = '{OPERATION_DURATION}');
+DELETE FROM hist_{{step}} WHERE (app, series) IN (SELECT app, id FROM series WHERE metric = '{OPERATION_DURATION}');
+"""
+
 _STATEMENTS = """
 CREATE TABLE text (
     app INTEGER NOT NULL, id TEXT NOT NULL, content TEXT NOT NULL,
@@ -103,7 +109,11 @@ _MIGRATIONS: tuple[tuple[_Step, ...], ...] = (
     (_script(_CATALOGUE), *(_script(_TIER.format(step=step)) for step in STEPS)),
     (_script(_EVENT),),
     (_script(_TOTAL), build_totals),
-    (_script(_STATEMENTS), *(_script(_DETAIL.format(step=step)) for step in DETAIL_STEPS)),
+    (
+        _script(_STATEMENTS),
+        *(_script(_DETAIL.format(step=step)) for step in DETAIL_STEPS),
+        *(_script(_NO_DETAIL.format(step=step)) for step in STEPS),
+    ),
 )
 
 
