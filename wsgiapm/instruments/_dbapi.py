@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from wsgiapm.instruments._patch import Call, Describe, traced
+from wsgiapm.instruments._reconnect import note_slow
 from wsgiapm.instruments._record_sql import kept, when_changed
 from wsgiapm.span import DB, Attributes, Operation
 from wsgiapm.sqlshape import READ_AT_MOST, Shape, shape
@@ -32,6 +33,8 @@ _VERBS_AT_MOST = 50
 _STATEMENTS_AT_MOST = 2000
 _PLACES_AT_MOST = 200
 _TEXT_AT_MOST = 4096
+# What drivers call the second argument of `execute`.
+_PARAMETERS = ("parameters", "params", "vars", "args")
 
 _alias: ContextVar[str] = ContextVar(ALIAS, default="")
 
@@ -39,10 +42,11 @@ _alias: ContextVar[str] = ContextVar(ALIAS, default="")
 class Place:
     """A database as connections are made to it, and the operations that were made there.
 
-    `fetch` takes time without being counted: it is a part of what was executed before.
+    `statements` are those whose operation is known already. `fetch` takes time without being counted: it is a part of
+    what was executed before.
     """
 
-    __slots__ = ("_attributes", "_shapes", "_statements", "_system", "_verbs", "fetch")
+    __slots__ = ("_attributes", "_shapes", "_system", "_verbs", "fetch", "statements")
 
     def __init__(self, system: str, attributes: Attributes) -> None:
         """`system` is `db.system.name`; it and `attributes` are those of all operations here."""
@@ -53,13 +57,13 @@ class Place:
 
     def forget(self) -> None:
         """Make all operations anew from now on."""
-        self._statements: dict[Any, Operation] = {}
+        self.statements: dict[Any, Operation] = {}
         self._shapes: dict[str, Operation] = {}
         self._verbs: dict[str, Operation] = {}
 
     def statement(self, statement: Any) -> Operation:
         """Return the operation that executing a statement is; it is text, or bytes."""
-        operation = self._statements.get(statement)
+        operation = self.statements.get(statement)
         return self._learn(statement) if operation is None else operation
 
     def _learn(self, statement: Any) -> Operation:
@@ -71,9 +75,9 @@ class Place:
                 return self.verb(found.operation)
             operation = self._shapes[found.fingerprint] = self._operation(found, text)
         if len(statement) <= _TEXT_AT_MOST:
-            if len(self._statements) >= _STATEMENTS_AT_MOST:  # such as have their values in the text
-                self._statements.clear()
-            self._statements[statement] = operation
+            if len(self.statements) >= _STATEMENTS_AT_MOST:  # such as have their values in the text
+                self.statements.clear()
+            self.statements[statement] = operation
         return operation
 
     def _operation(self, found: Shape, statement: str) -> Operation:
@@ -91,8 +95,8 @@ class Place:
         """Return the operation of a call that is no statement: `CONNECT`, `COMMIT`, `ROLLBACK`."""
         operation = self._verbs.get(name)
         if operation is None:
-            if len(self._verbs) >= _VERBS_AT_MOST:
-                name = OTHER
+            if len(self._verbs) >= _VERBS_AT_MOST and name != OTHER:
+                return self.verb(OTHER)
             attributes = (*self._attributes, ("db.operation.name", name or OTHER))
             operation = self._verbs[name] = Operation(name or OTHER, DB, METRIC, tuple(sorted(attributes)))
         return operation
@@ -190,6 +194,12 @@ def executes(find: Locate, argument: str) -> Describe:
             return None
         return found.statement(statement if type(statement) is str else _plain(statement, cursor))
 
+    def slow(operation: Operation, cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        statement = args[0] if args else kwargs.get(argument)
+        parameters = args[1] if len(args) > 1 else next((kwargs[name] for name in _PARAMETERS if name in kwargs), None)
+        note_slow(operation, cursor, statement, parameters)
+
+    describe.slow = slow  # type: ignore[attr-defined]
     return describe
 
 

@@ -28,8 +28,19 @@ _FACTORY = 5  # its place among the arguments of connect
 _of_connection = attrgetter("_wsgiapm_place")
 _of_cursor = attrgetter("connection._wsgiapm_place")
 
+_described = executes(_of_cursor, "sql")
+
+
+def _executes(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
+    try:
+        known: Operation = cursor.connection._wsgiapm_place.statements[args[0]]  # noqa: SLF001
+    except (AttributeError, LookupError, TypeError):  # a statement seen for the first time, or none at all
+        return _described(cursor, args, kwargs)
+    return known
+
+
 _CURSOR = {
-    "execute": executes(_of_cursor, "sql"),
+    "execute": _executes,
     "executemany": executes(_of_cursor, "sql"),
     "executescript": executes(_of_cursor, "sql_script"),
     "fetchmany": fetches(_of_cursor),
@@ -61,14 +72,16 @@ def _connects(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operatio
 
 def _connection_class(library: Any, failed: Callable[[], None]) -> Any:
     base: Any = library.Connection
+    make, plain = base.cursor, library.Cursor
     cursors = subclasses(_CURSOR, failed)
+    ours = cursors(plain)
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         base.__init__(self, *args, **kwargs)
         self._wsgiapm_place = place("sqlite", _database(args, kwargs))
 
-    def cursor(self: Any, factory: Any = library.Cursor) -> Any:
-        return base.cursor(self, cursors(factory))
+    def cursor(self: Any, factory: Any = plain) -> Any:
+        return make(self, ours if factory is plain else cursors(factory))
 
     more: dict[str, Any] = {"__init__": __init__, "cursor": cursor}
     if sys.version_info >= (3, 11):  # before, these made their cursor by the method
