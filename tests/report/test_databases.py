@@ -269,3 +269,19 @@ def test_what_is_no_sql_is_no_statement(site):
     site.take(message)
 
     assert site.get("sql", app="shop")["statements"] == []
+
+
+def test_what_was_beyond_the_quota_of_the_agent_is_shown_together(site):
+    """Its sums stay right: calls and callers that have no series of their own are (other)."""
+    message = Message(start=NOW - 5, time=NOW)
+    other = {"db__system__name": "(other)"}
+    message.histogram({FAST: 7}, total=0.5, name="db.client.operation.duration", **other)
+    called(message, {FAST: 7}, 0.5, other, "(other)")
+    message.sum(4, name=CALLER_CALLS, unit="{call}", http__route="(other)", wsgiapm__operation="(other)")
+    site.take(message)
+
+    (statement,) = site.get("sql", app="shop")["statements"]
+    (operation,) = site.get("databases", app="shop")["operations"]
+
+    assert (statement["sql"], statement["system"], statement["calls"]) == ("(other)", "(other)", 7)
+    assert statement["transactions"] == operation["callers"] == [caller("(other)", "web", 4, 0.0)]

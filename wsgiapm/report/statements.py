@@ -72,7 +72,7 @@ def _show(
     sites = [_site(note) for note in notes if note.name.startswith(_SITE)]
     plans = [_text(json.loads(note.attributes).get("plan")) for note in notes if note.name.startswith(_PLAN)]
     return {
-        "sql": texts.get(statement.digest, named),
+        "sql": texts.get(statement.digest, named or identity.operation),
         "fingerprint": identity.operation,
         **shown,
         **statement.calls.show(),
