@@ -47,6 +47,8 @@ LIBRARIES = {
         Library("bottle", ("test",), configured=False),
         Library("flask", ("tests",)),
         Library("jinja2", ("tests",)),
+        # The last one that has all its tests in the distribution.
+        Library("pymysql", ("pymysql/tests",), "0.10.1", configured=False, setup="tests.libraries.pymysql_server"),
     )
 }
 
@@ -82,7 +84,7 @@ def run(library: Library, place: str, instruments: str, *, planted: bool = False
             "LIBRARY_PLANTED": "on" if planted else "off",
             "LIBRARY_RESULTS": results,
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "PYTHONPATH": ROOT,
+            "PYTHONPATH": os.path.join(ROOT, "tests", "libraries"),
             "PYTHONHASHSEED": "0",
         }
         own: list[str] = []
@@ -90,7 +92,7 @@ def run(library: Library, place: str, instruments: str, *, planted: bool = False
             own = ["-c", os.path.join(directory, "pytest.ini"), "--rootdir", place]
             with open(own[1], "w", encoding="utf-8") as file:
                 file.write("[pytest]\n")
-        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "tests.libraries.plugin", "-p", "no:cacheprovider"]
+        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "instrumented", "-p", "no:cacheprovider"]
         command = [*pytest, "--basetemp", os.path.join(directory, "tmp"), *own, *library.left_out, *library.tests]
         done = subprocess.run(
             command, cwd=place, env=environment, capture_output=True, text=True, timeout=900, check=False
