@@ -23,6 +23,7 @@ GATES = {
     "wsgiapm/bootstrap/sitecustomize.py",
     "wsgiapm/body.py",  # part of the middleware's gate
     "wsgiapm/ending.py",  # the same
+    "wsgiapm/explain.py",  # what a database driver raises is its own
     "wsgiapm/entry/gate.py",  # part of the bootstrap's gate
     "wsgiapm/harvest.py",
     "wsgiapm/instruments/_calls.py",

@@ -70,7 +70,7 @@ class Agent:
             log.error("setting %s: %s", problem.name, problem.message)
         try:
             failed = partial(self.failed, layout.INSTRUMENT_ERRORS)
-            install(settings.disabled_instruments, failed, settings.record_sql)
+            install(settings.disabled_instruments, failed, settings.uploaded_sql)
         except Exception:  # a gate
             self.failed(layout.INSTRUMENT_ERRORS)
         check_interpreter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from wsgiapm.config import Settings, ingest_token, shared_directory
 from wsgiapm.coroner import Coroner, FindStatus
 from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.event_delivery import deliver_events
+from wsgiapm.explain import make_explainer
 from wsgiapm.exporters.otlp import encode_metrics
 from wsgiapm.otlp import METRICS_PATH
 from wsgiapm.pace import GivingWay
@@ -110,13 +112,11 @@ class Harvester:
         self._done.acquire()
         self._started = self._last_round = False
         self._cpu_before = instance.cells[layout.CPU_TIME] - time.process_time_ns()
-        self._leading = False
-        self._saw_requests = False
-        self._uploaded_empty = False
-        self._told_delivery = False
+        self._leading = self._saw_requests = self._uploaded_empty = self._told_delivery = False
         self._patience = 0
         self._next_look = 0
         self._turn = Turn()
+        self._explainer = make_explainer(instance, settings)
         self._keeper = Keeper(instance, settings.harvest_interval)
         self.restored: Callable[[], None] = lambda: None
         self.describe: Callable[[], None] = lambda: None
@@ -166,6 +166,7 @@ class Harvester:
         """Refresh our gauges; as the leader also settle, merge and upload."""
         self._try(self._stay, "restoring the shared directory")
         self._try(self.refresh, "writing the gauges")
+        self._try(self._explainer.work_off, "explaining slow SQL")
         self._try(self._lead, "merging and uploading")
 
     @property
@@ -230,7 +231,8 @@ class Harvester:
         directory = self._instance.directory
         if directory is not None and self._leading:
             self._leading = False
-            directory.unlock(layout.LEADER_LOCK)
+            with suppress(FileNotFoundError):
+                directory.unlock(layout.LEADER_LOCK)
 
     def _lead(self) -> None:
         led = self._leading

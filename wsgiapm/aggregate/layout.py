@@ -22,6 +22,8 @@ Locks (byte offsets in ``locks``)::
     2            held while the sums are read and uploaded, so that smaller sums never follow larger ones
     3            held while a file is made longer, from looking at what all files take to having allocated it
     16 + N       held by the process that owns segment N, as long as it lives
+    2**24 + F    held for an hour by the process that asked for the plan of the statement whose fingerprint begins
+                 with the 24 bits F, so that no other one does
     2**32 + PID  held for a moment, by an open file description, in a process that takes one of the others: it may
                  run several interpreters, of which the kernel knows nothing
 
@@ -207,6 +209,7 @@ COUNTER, HISTOGRAM, TRANSACTIONS, PARTS, GAUGE, CALLS = 1, 2, 3, 4, 5, 6
 
 INDEX_LOCK, LEADER_LOCK, UPLOAD_LOCK, ROOM_LOCK, SEGMENT_LOCKS = 0, 1, 2, 3, 16
 MAX_SEGMENTS: Final = 1024
+PLAN_LOCKS: Final = 1 << 24
 
 SEGMENT_MAGIC: Final = b"wsgiapmS"
 SEGMENT_START: Final = struct.Struct("<8sQ16sQ")

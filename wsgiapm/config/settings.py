@@ -185,6 +185,11 @@ class Settings(NamedTuple):
         "INFO", Choice("DEBUG", "INFO", "WARNING", "ERROR"), "The least serious lines wsgiapm's own log contains."
     )
 
+    @property
+    def uploaded_sql(self) -> str:
+        """What of a statement's text may leave this machine: `off`, `obfuscated` or `raw`."""
+        return "off" if self.log_sql else self.record_sql
+
     def __repr__(self) -> str:
         shown = [f"{name}={value!r}" for name, value in self._asdict().items() if not OPTIONS[name].kind.may_be_secret]
         return f"Settings({', '.join(shown)})"

@@ -32,10 +32,13 @@ Name = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], "Route | None"]
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
 
-def traced(original: Callable[..., Any], describe: Describe, failed: Failed) -> Callable[..., Any]:
+def traced(  # noqa: C901  # in one piece: calls cost
+    original: Callable[..., Any], describe: Describe, failed: Failed
+) -> Callable[..., Any]:
     """Return a method that does what `original` does, with a span around each call made in a transaction.
 
-    The time of a generator is what it takes from one value to the next; however many there are, it is one call.
+    Where `describe` has an attribute `slow`, that is called with the operation, the instance and the arguments of a call that
+    was slow. The time of a generator is what it takes from one value to the next; however many there are, it is one call.
     """
     flags = getattr(getattr(original, "__code__", None), "co_flags", 0)
     if flags & _COROUTINE:
@@ -66,11 +69,16 @@ def traced(original: Callable[..., Any], describe: Describe, failed: Failed) -> 
             raise
         finally:
             try:
-                end(span, error)
+                if end(span, error):
+                    getattr(describe, "slow", _ignore)(span.operation, instance, args, kwargs)
             except Exception:  # a gate
                 failed()
 
     return wrapper
+
+
+def _ignore(_operation: Operation, _instance: Any, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> None:
+    """Do nothing about a call that was slow."""
 
 
 def _traced_coroutine(original: Callable[..., Any], describe: Describe, failed: Failed) -> Callable[..., Any]:

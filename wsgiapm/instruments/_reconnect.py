@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How to make another connection like one that an app has made, by what the connection itself knows of that.
+
+Only asked for when a statement was slow and its plan is wanted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from wsgiapm.slow_statements import Statement, hand_over, is_wanted
+from wsgiapm.span import Operation
+
+Connect = Callable[[], Any]
+_CONNECT_SECONDS: Final = 3
+_READ_SECONDS: Final = 10
+_READ_ONLY = f"-c statement_timeout={_READ_SECONDS * 1000} -c default_transaction_read_only=on"
+
+
+def _sqlite(_connection: Any, database: str) -> Connect | None:
+    if not database or database == ":memory:" or "mode=memory" in database:
+        return None  # another connection would find another database
+    connect = getattr(sys.modules["sqlite3"].connect, "__wrapped__", sys.modules["sqlite3"].connect)
+    return partial(connect, database, timeout=_CONNECT_SECONDS, uri=database.startswith("file:"))
+
+
+def _psycopg2(connection: Any, _: str) -> Connect:
+    return _libpq(sys.modules["psycopg2"].connect, connection.info.dsn_parameters, connection.info.password)
+
+
+def _psycopg(connection: Any, _: str) -> Connect:
+    return _libpq(sys.modules["psycopg"].connect, connection.info.get_parameters(), connection.info.password)
+
+
+def _libpq(connect: Callable[..., Any], parameters: dict[str, str], password: str) -> Connect:
+    options = f"{parameters.get('options', '')} {_READ_ONLY}".strip()
+    more = {"connect_timeout": _CONNECT_SECONDS, "options": options, "password": password or None}
+    return partial(connect, **{**parameters, **more})
+
+
+def _pymysql(connection: Any, _: str) -> Connect:
+    given = {name: getattr(connection, name, None) for name in ("host", "port", "user", "password", "unix_socket")}
+    given["database"], given["ssl"] = connection.db, getattr(connection, "ctx", None)
+    texts = {name: each.decode() if isinstance(each, bytes) else each for name, each in given.items() if each}
+    waits = {"connect_timeout": _CONNECT_SECONDS, "read_timeout": _READ_SECONDS, "write_timeout": _READ_SECONDS}
+    return partial(sys.modules[type(connection).__module__].Connection, **texts, **waits)
+
+
+_WAYS: Final[dict[str, Callable[[Any, str], Connect | None]]] = {
+    "sqlite3": _sqlite,
+    "psycopg2": _psycopg2,
+    "psycopg": _psycopg,
+    "pymysql": _pymysql,
+}
+
+
+def reconnecting(connection: Any, namespace: str) -> Connect | None:
+    """Return a function that makes another connection to the same database, None where nothing tells how.
+
+    `namespace` is the `db.namespace` of the operations there.
+    """
+    for kind in type(connection).__mro__:
+        way = _WAYS.get(kind.__module__.partition(".")[0])
+        if way is not None:
+            return way(connection, namespace)
+    return None
+
+
+def note_slow(operation: Operation, cursor: Any, statement: Any, parameters: Any) -> None:
+    """Hand a slow statement of a cursor to who explains or logs them, if anybody does."""
+    if not is_wanted():
+        return
+    text = statement.decode(errors="replace") if isinstance(statement, bytes) else statement
+    if not isinstance(text, str):  # composed by the driver's own means
+        return
+    known = dict(operation.attributes)
+    connect = reconnecting(getattr(cursor, "connection", None), str(known.get("db.namespace", "")))
+    hand_over(operation, Statement(text, parameters, str(known.get("db.system.name", "")), connect))
