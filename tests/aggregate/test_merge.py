@@ -34,7 +34,7 @@ from wsgiapm.aggregate.adoption import Left
 from wsgiapm.aggregate.index_file import Identity
 from wsgiapm.aggregate.instance import alone, observe
 from wsgiapm.aggregate.merge import _add, _Image, _sum_lanes, add_up, merge, take_snapshot
-from wsgiapm.aggregate.plan import Plan
+from wsgiapm.aggregate.plan import PIECE, Plan
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.snapshot import NumberPoint
 from wsgiapm.errors import SharedDirectoryError
@@ -43,7 +43,8 @@ from wsgiapm.recorder import Recorder
 cells = st.lists(st.integers(0, 2**50), min_size=2, max_size=2)
 
 
-PLAN = Plan(0, [layout.CHUNK_BYTES], [2**128 - 1])
+PIECES = [(start, start + PIECE) for start in range(0, layout.CHUNK_BYTES, PIECE)]
+PLAN = Plan(0, [layout.CHUNK_BYTES], PIECES, [2**128 - 1] + [0] * (len(PIECES) - 1))
 
 
 def image(values):

@@ -34,9 +34,9 @@ def take(index, number, kind, which, octave):
 def transaction_cells(plan):
     """The addresses of the cells whose mask is set, as far as they are in use."""
     return {
-        number * layout.CHUNK_CELLS + cell
-        for number, (mask, size) in enumerate(zip(plan.transactions, plan.sizes, strict=True))
-        for cell in range(size // layout.WORD)
+        start // layout.WORD + cell
+        for mask, (start, end) in zip(plan.transactions, plan.pieces, strict=True)
+        for cell in range((end - start) // layout.WORD)
         if mask >> 64 * cell & (2**64 - 1)
     }
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Merging: reading all segments of a directory and adding them up.
 
-Files are read, not mapped: one that shrinks under us is short, not a SIGBUS. Whole chunks are added as single big
-integers; their 64-bit lanes cannot carry into each other while every cell is below 2**63, which is checked first.
+Files are read, not mapped: one that shrinks under us is short, not a SIGBUS. A thousand cells are added as one big
+integer; its 64-bit lanes cannot carry into each other while every cell is below 2**63, which is checked first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wsgiapm.aggregate.in_flight import Row, header_is_possible, read_rows
 from wsgiapm.aggregate.index import Index
 from wsgiapm.aggregate.instance import Instance, observe
 from wsgiapm.aggregate.owner import is_claimed, owner_lives
-from wsgiapm.aggregate.plan import Plan, make_plan
+from wsgiapm.aggregate.plan import PIECE, Plan, make_plan
 from wsgiapm.aggregate.projection import project, stream
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.segment import cells_are_possible
@@ -29,13 +29,10 @@ from wsgiapm.errors import SharedDirectoryError
 from wsgiapm.named_tuple import NamedTuple
 from wsgiapm.pace import Pace, at_once
 
-_ALL_BITS = (1 << layout.CHUNK_BYTES * 8) - 1
 _DAY = 86_400_000_000_000
 _LANES = 2**64 - 1
-# Widths in bits at which the lanes of a chunk are folded onto each other, down to 32 of them.
-_FOLDS = [
-    (layout.CHUNK_BYTES * 8 >> halving, (1 << (layout.CHUNK_BYTES * 8 >> halving)) - 1) for halving in range(1, 9)
-]
+# Widths in bits at which the lanes of a piece are folded onto each other, down to 32 of them.
+_FOLDS = [(PIECE * 8 >> halving, (1 << (PIECE * 8 >> halving)) - 1) for halving in range(1, 6)]
 _READS_AT_MOST = 5
 
 
@@ -149,7 +146,7 @@ def _images(source: _Source, directory: SharedDirectory, pace: Pace) -> Iterator
 
 
 def _add(plan: Plan, images: Iterable[tuple[int, _Image | None]], pace: Pace = at_once) -> Totals:
-    sums = [0] * len(plan.sizes)
+    sums = [0] * len(plan.pieces)
     workers: list[Worker] = []
     damaged: list[int] = []
     for number, image in images:
@@ -157,18 +154,19 @@ def _add(plan: Plan, images: Iterable[tuple[int, _Image | None]], pace: Pace = a
             damaged.append(number)
         else:
             workers.append(_add_image(plan, image, sums, pace))
-    data = b"".join([(s & _ALL_BITS).to_bytes(layout.CHUNK_BYTES, "little") for s in pace(sums)])
-    used = len(data) - layout.CHUNK_BYTES + plan.sizes[-1] if sums and plan.sizes[-1] else len(data)
-    return Totals(memoryview(data)[:used].cast("Q"), workers, damaged)
+    data = bytearray(plan.cells_bytes())
+    for (start, end), total in pace(zip(plan.pieces, sums, strict=True)):
+        data[start:end] = total.to_bytes(end - start + layout.WORD, "little")[: end - start]
+    return Totals(memoryview(bytes(data)).cast("Q"), workers, damaged)
 
 
 def _add_image(plan: Plan, image: _Image, sums: list[int], pace: Pace) -> Worker:
-    """Add the chunks of a segment to `sums`."""
+    """Add the cells of a segment to `sums`."""
     finished = 0
-    chunks = plan.read_chunks(memoryview(image.data)[layout.CELLS_OFFSET :])
-    for place, (chunk, mask) in enumerate(pace(zip(chunks, plan.transactions, strict=True))):
-        sums[place] += chunk
-        finished += chunk & mask
+    pieces = plan.read(memoryview(image.data)[layout.CELLS_OFFSET :])
+    for place, (piece, mask) in enumerate(pace(zip(pieces, plan.transactions, strict=True))):
+        sums[place] += piece
+        finished += piece & mask
     header = memoryview(image.data[: layout.PAGE]).cast("Q")  # a copy, for a part would keep the whole in memory
     left = image.left
     return Worker(image.number, image.live, header, image.running, left.aborted, left.ended, _sum_lanes(finished))

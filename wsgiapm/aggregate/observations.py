@@ -7,12 +7,12 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import compress
+from typing import NamedTuple  # not our own: made by the thousand
 
 from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.aggregate.histogram import OVERFLOW, Table
 from wsgiapm.aggregate.layout import CHUNK_CELLS, FIRST_CELL
 from wsgiapm.aggregate.snapshot import Attributes, HistogramPoint
-from wsgiapm.named_tuple import NamedTuple
 from wsgiapm.pace import Pace, at_once
 
 _SECOND = 1_000_000_000

@@ -15,16 +15,21 @@ from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.named_tuple import NamedTuple
 from wsgiapm.pace import Pace, at_once
 
+PIECE = 8192
+"""How many bytes are added at a time: integers much larger than that do not stay in a processor's nearest memory."""
+
 
 class Plan(NamedTuple):
     """What every segment is read by.
 
     `offset` says how much of the index this is of; `sizes` are the bytes in use of each chunk, 0 for those that do not
-    hold integers; `transactions` has a mask for each chunk with all bits set of the cells that count transactions.
+    hold integers; `pieces` are where what is in use begins and ends, counted from chunk 0; `transactions` has a mask for
+    each of them with all bits set of the cells that count transactions.
     """
 
     offset: int
     sizes: list[int]
+    pieces: list[tuple[int, int]]
     transactions: list[int]
 
     def segment_bytes(self) -> int:
@@ -32,11 +37,15 @@ class Plan(NamedTuple):
         ends = [number * layout.CHUNK_BYTES + size for number, size in enumerate(self.sizes)]
         return layout.CELLS_OFFSET + max(ends, default=0)
 
-    def read_chunks(self, data: memoryview[int]) -> Iterator[int]:
-        """Give the chunks of a segment's cells as big integers, one at a time; each takes less than a tenth of a ms."""
-        for number, size in enumerate(self.sizes):
-            start = number * layout.CHUNK_BYTES
-            yield int.from_bytes(data[start : start + size], "little")
+    def cells_bytes(self) -> int:
+        """Return how long the cells of all chunks are, as far as the last chunk is in use."""
+        whole = len(self.sizes) * layout.CHUNK_BYTES
+        return whole - layout.CHUNK_BYTES + self.sizes[-1] if self.sizes and self.sizes[-1] else whole
+
+    def read(self, data: memoryview[int]) -> Iterator[int]:
+        """Give the pieces of a segment's cells as big integers, one at a time."""
+        for start, end in self.pieces:
+            yield int.from_bytes(data[start:end], "little")
 
 
 # With each plan its mask, how many series have had their heads taken out of it, and those that count no transactions.
@@ -64,7 +73,8 @@ def make_plan(catalogue: Catalogue, pace: Pace = at_once) -> Plan:
     for series in pace(others):
         _clear_blocks(catalogue, mask, series)
     view = memoryview(bytes(mask))
-    plan = Plan(offset, sizes, list(pace(Plan(offset, sizes, []).read_chunks(view))))
+    plan = Plan(offset, sizes, list(_pieces(sizes)), [])
+    plan.transactions.extend(pace(plan.read(view)))
     _kept[catalogue] = plan, mask, heads, others
     return plan
 
@@ -72,6 +82,13 @@ def make_plan(catalogue: Catalogue, pace: Pace = at_once) -> Plan:
 def _sizes(kinds: Sequence[int], used: int) -> list[int]:
     ends = [min(used - number * layout.CHUNK_BYTES, layout.CHUNK_BYTES) for number in range(len(kinds))]
     return [max(end, 0) if kind == layout.INTEGERS else 0 for kind, end in zip(kinds, ends, strict=True)]
+
+
+def _pieces(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    for number, size in enumerate(sizes):
+        first = number * layout.CHUNK_BYTES
+        for start in range(first, first + size, PIECE):
+            yield start, min(start + PIECE, first + size)
 
 
 def _clear(mask: bytearray, first: int, cells: int) -> bool:

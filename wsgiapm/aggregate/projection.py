@@ -43,7 +43,7 @@ def _read_sums(cells: MergedCells, series: Series, parts: Series | None, later: 
     before, after, size = cells.head(series)
     python = before + after + later
     if parts is None:
-        return _Sums(before, size, [python] + [0] * len(schema.COMPONENTS))
+        return _Sums(before, size, [python])
     first_byte, rest, *others = cells.head(parts)
     # What is being counted while it is read may be in one cell and not yet in another.
     return _Sums(before + first_byte, size, [python + max(first_byte + rest - sum(others), 0), *others])
@@ -73,7 +73,9 @@ class _Routes:
             zones = self._satisfied, self._tolerating, self._frustrated
             for of_routes in (*zones, self._first_bytes, self._sizes, *self._components):
                 of_routes.append(0)
-        for of_routes, nanoseconds in zip(self._components, sums.components, strict=True):
+        for of_routes, nanoseconds in zip(
+            self._components, sums.components, strict=False
+        ):  # often there is but Python's
             of_routes[place] += nanoseconds
         for observed in every:
             satisfied, tolerating, frustrated = observed.zones()
@@ -130,7 +132,7 @@ def _request_points(
         if point is not None:
             yield point
     for attributes, (total, observed) in ended.items():
-        routes.add(attributes, observed, _Sums(0, 0, [total] + [0] * len(schema.COMPONENTS)))
+        routes.add(attributes, observed, _Sums(0, 0, [total]))
         point = make_point(attributes, total, observed)
         if point is not None:
             yield point

@@ -7,9 +7,7 @@ It is what every exporter is given. Nothing in it refers to files, workers' memo
 # Without annotations as text: typing would compile each of them when the classes are made.
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
-
-from wsgiapm.named_tuple import NamedTuple
+from typing import Literal, NamedTuple  # not our own: points are made by the thousand
 
 Attributes = tuple[tuple[str, str | int], ...]
 """Name and value pairs, sorted by name."""
