@@ -37,7 +37,9 @@ def was_raised_by_server(error: BaseException) -> bool:
     """
     if not tells_of_disconnect(error):
         return False
-    return str(error) in _UWSGI or _is_of(_reader(error.__traceback__), _SERVERS)
+    # Not `str(error)`: that may be code of the app's.
+    said = error.args[0] if type(error) is OSError and len(error.args) == 1 else None
+    return (type(said) is str and said in _UWSGI) or _is_of(_reader(error.__traceback__), _SERVERS)
 
 
 def _reader(traceback: TracebackType | None) -> str:

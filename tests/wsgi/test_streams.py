@@ -170,6 +170,21 @@ def test_the_client_that_leaves_a_websocket_of_uwsgi_is_no_error(what, watch, bo
     assert (books.streams, books.disconnects) == ({("/", "upgrade"): 1}, {})
 
 
+@pytest.mark.parametrize("argument", [[], ("a", "b"), None], ids=["list", "tuple", "None"])
+def test_an_error_with_strange_arguments_passes_all_the_same(argument, watch, books, environ):
+    """What came with it is looked at with care: none of our code may stand in its way."""
+    error = OSError(argument)
+
+    def app(environ, start_response):
+        raise error
+
+    with pytest.raises(OSError, match=r".") as caught:
+        watch(app)(environ(**UPGRADE), lambda *_: None)
+
+    assert caught.value is error
+    assert books.requests == {("/", None, "OSError"): 1}
+
+
 @pytest.mark.pitfall(22)
 def test_an_error_in_a_websocket_is_no_slow_request(watch, books, environ, seconds):
     """It is an error, whose time says nothing."""
