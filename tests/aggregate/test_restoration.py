@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.aggregate.counting import finished, record, recorder_at
-from wsgiapm.aggregate import index_file, restoration
+from tests.aggregate.counting import finished, header_word, record, recorder_at
+from wsgiapm.aggregate import index_file, layout, restoration
 from wsgiapm.aggregate.directory import create_directory
 from wsgiapm.aggregate.instance import observe
 from wsgiapm.aggregate.merge import merge
@@ -160,6 +160,19 @@ def test_what_is_counted_after_the_move_is_in_the_new_file(path: str) -> None:
 
     assert finished(path) == 3
     assert is_in_place(recorder.instance)
+    recorder.instance.close()
+
+
+def test_only_the_old_file_says_that_it_was_moved(path: str) -> None:
+    """Who keeps the old one open does not count it; the new one is whole, and counts."""
+    recorder = recorder_at(path)
+    with open(f"{path}/segment-0", "rb") as old:
+        shutil.rmtree(path)
+        assert restore(recorder.instance)
+
+        old.seek(layout.MOVED * layout.WORD)
+        assert old.read(layout.WORD) == layout.U64.pack(1)
+    assert header_word(path, 0, layout.MOVED) == 0
     recorder.instance.close()
 
 

@@ -122,8 +122,6 @@ class Scene:
     def go_on(self):
         """Serve on in the living worker, and in another one that joins; neither app may notice anything."""
         self.living.serve(24)
-        for _ in range(2):  # so that it has put back what is missing before somebody founds another index in its place
-            self.living.ask("harvest")
         late = Worker(self.settings, "late")
         late.serve(12)
         self.living.serve(12)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keeper: looks in every process whether its directory stays where it is, and has it put back.
 
-The leader also keeps the segments of all others open, so that they outlive their names, and their processes.
+It also keeps segments of others open, so that they outlive their names, and their processes.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from contextlib import ExitStack, suppress
 from functools import partial
 
 from wsgiapm import clock, native
-from wsgiapm.aggregate import layout
+from wsgiapm.aggregate import layout, record_lock
 from wsgiapm.aggregate.budget import Budget, BusyError
 from wsgiapm.aggregate.directory import SharedDirectory
 from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.owner import owner_lives
 from wsgiapm.aggregate.patience import patiently
-from wsgiapm.aggregate.record_lock import holder
 from wsgiapm.aggregate.relocation import allocated_parts
 from wsgiapm.aggregate.restoration import is_in_place, restore
 from wsgiapm.aggregate.shared_file import SharedFile
@@ -27,8 +26,8 @@ from wsgiapm.named_tuple import NamedTuple
 
 # How often, and after how many seconds again, who is about to end tries to put its counters back: a second in all.
 _LAST_ATTEMPTS, _LAST_PAUSE = 200, 0.005
-# Each takes a descriptor of the leader's.
-_KEPT_AT_MOST = 256
+# How many segments are kept open; each takes a descriptor.
+_BY_LEADER, _BY_OTHERS = 256, 8
 
 
 class _Kept(NamedTuple):
@@ -41,29 +40,34 @@ class _Kept(NamedTuple):
     def read_header(self) -> memoryview[int]:
         return memoryview(self.file.read(layout.PAGE, 0).ljust(layout.PAGE, b"\0")).cast("Q")
 
-    def is_nobodys(self, header: memoryview[int]) -> bool:
-        return holder(self.locks, layout.SEGMENT_LOCKS + self.number) is None and not owner_lives(header)
+    def is_done(self, epoch: bytes) -> bool:
+        """Tell whether what is in it is somewhere else, or of no concern to us."""
+        header, start = self.read_header(), layout.segment_start(epoch, self.number)
+        return bool(header[layout.MOVED]) or header[: len(start) // layout.WORD].tobytes() != start
 
 
 class Safe:
-    """The segments of the other processes, kept open by the leader: what is in them is still there when they have died."""
+    """Segments of other processes, kept open: what is in them is still there when they have died.
+
+    The leader keeps all, everybody else those that follow its own, so that each is kept by several.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
         self._kept: dict[int, _Kept] = {}
         self._homeless: list[_Kept] = []
 
-    def look_over(self, directory: SharedDirectory, own: int) -> None:
-        """Open the segments there are, up to a number, and let go of those that are not there any more; raises OSError."""
+    def look_over(self, directory: SharedDirectory, own: int, most: int) -> None:
+        """Open up to so many segments of those there are, and let go of what is not there any more; raises OSError."""
         locks = directory.locks()
-        numbers = set(directory.segments()[:_KEPT_AT_MOST]) - {own}
+        others = sorted(set(directory.segments()) - {own}, key=lambda number: (number < own, number))
+        numbers = set(others[:most])
         for number in list(self._kept):
             if number not in numbers or not self._kept[number].file.is_in(directory):
                 self._kept.pop(number).file.close()
         for number in numbers - self._kept.keys():
             with suppress(OSError, SharedDirectoryError):
-                file = SharedFile(directory, layout.segment_name(number), os.O_RDONLY)
-                self._kept[number] = _Kept(number, file, locks)
+                self._kept[number] = _Kept(number, SharedFile(directory, layout.segment_name(number)), locks)
 
     def find_homeless(self, directory: SharedDirectory) -> None:
         """Note which have lost their place, after the directory was removed and put back."""
@@ -80,19 +84,24 @@ class Safe:
         Those that live do so themselves, and are waited for in case they die before.
         """
         for kept in self._homeless[:]:
-            header = kept.read_header()
-            start = layout.segment_start(epoch, kept.number)
-            done = bool(header[layout.MOVED]) or header[: len(start) // layout.WORD].tobytes() != start
-            if done or kept.is_nobodys(header):
-                if not done:
-                    _write(kept.file, directory, budget)
+            if not kept.is_done(epoch):
+                _bring_home(kept, directory, budget, epoch)
+            if kept.is_done(epoch):
                 self._homeless.remove(kept)
                 kept.file.close()
 
-    def close(self) -> None:
-        """Let go of all that have their place: somebody else keeps them."""
-        while self._kept:
-            self._kept.popitem()[1].file.close()
+
+def _bring_home(kept: _Kept, directory: SharedDirectory, budget: Budget, epoch: bytes) -> None:
+    # The lock keeps out whoever else has it open. It is that of its owner, too, as long as that one lives.
+    byte = layout.SEGMENT_LOCKS + kept.number
+    if not record_lock.take(kept.locks, byte):
+        return
+    try:
+        if not kept.is_done(epoch) and not owner_lives(kept.read_header()):
+            _write(kept.file, directory, budget)
+            kept.file.write(layout.U64.pack(1), layout.MOVED * layout.WORD)
+    finally:
+        record_lock.free(kept.locks, byte)
 
 
 def _take_free_number(directory: SharedDirectory) -> int:
@@ -135,13 +144,10 @@ def keep_safe(safe: Safe, instance: Instance, *, leading: bool, restored: bool) 
     directory, budget = instance.directory, instance.budget
     if directory is None or budget is None:
         return
-    if not leading:
-        safe.close()
-    elif restored:
+    if restored:
         safe.find_homeless(directory)
     safe.bring_home(directory, budget, instance.header.epoch)
-    if leading:
-        safe.look_over(directory, instance.segment.number)
+    safe.look_over(directory, instance.segment.number, _BY_LEADER if leading else _BY_OTHERS)
 
 
 class Keeper:
@@ -153,6 +159,8 @@ class Keeper:
         self._interval = interval
         self._safe = Safe()
         self._turn = Turn()
+        with suppress(OSError, SharedDirectoryError):  # those who are there may end before the first round
+            keep_safe(self._safe, instance, leading=False, restored=False)
 
     def check(self, *, leading: bool) -> bool:
         """Look, and restore what is missing; returns whether anything was restored. Raises as `restore` does."""

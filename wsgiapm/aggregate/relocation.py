@@ -52,7 +52,7 @@ def _add_stragglers(old: memoryview[int], copied: memoryview[int], new: memoryvi
         if now[start:end] == copied[start:end]:
             continue
         for word in range(start, end):
-            if now[word] == copied[word]:
+            if now[word] == copied[word] or word == layout.MOVED:
                 continue
             if word not in rows:
                 new[word] += now[word] - copied[word]
