@@ -4,12 +4,21 @@
 from __future__ import annotations
 
 from wsgiapm.aggregate.instance import Instance
+from wsgiapm.aggregate.journal import Event
 from wsgiapm.aggregate.mailbox import note_delivered, read_mail
 from wsgiapm.aggregate.resource import Resource
 from wsgiapm.exporters.events import encode_events
 from wsgiapm.otlp import LOGS_PATH
 from wsgiapm.series_limit import SeriesLimit
 from wsgiapm.uploader import Uploader
+
+
+def find_events(instance: Instance, resource: Resource) -> list[Event]:
+    """Return what would be sent now; raises OSError."""
+    if instance.directory is None:
+        return []
+    told = SeriesLimit(instance, resource).find_event()
+    return [*read_mail(instance.directory, instance.header.epoch).events, *([] if told is None else [told])]
 
 
 def deliver_events(instance: Instance, resource: Resource, uploader: Uploader) -> None:

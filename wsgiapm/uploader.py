@@ -23,8 +23,13 @@ from wsgiapm.version import VERSION
 if TYPE_CHECKING:
     import requests
 
-_LEVEL = 1
-_AS_GZIP = zlib.MAX_WBITS + 16
+_LEVEL, _AS_GZIP = 1, zlib.MAX_WBITS + 16
+_OF_EACH_BODY = {
+    "Content-Type": otlp.PROTOBUF_TYPE,
+    "Content-Encoding": "gzip",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"wsgiapm/{VERSION}",
+}
 _RETRIED = frozenset({429, 502, 503, 504})
 _LONGEST_BACK_OFF = 60.0  # seconds, as the next
 _LONGEST_RETRY_AFTER = 300.0
@@ -117,6 +122,10 @@ class Uploader:
         """Return False while backing off."""
         return self._monotonic() >= self._not_before
 
+    def headers(self) -> dict[str, str]:
+        """Return the headers of a send; one that is set by name is sent as it is."""
+        return {**self._authorization(), **self._headers, **_OF_EACH_BODY}
+
     def close(self) -> None:
         """Close the connection; a later send opens another."""
         session, self._session = self._session, None
@@ -125,18 +134,10 @@ class Uploader:
 
     def _post(self, path: str, body: bytes) -> tuple[Outcome, float]:
         """Return the outcome and the seconds the server wants to be left alone."""
-        headers = {
-            **self._authorization(),
-            **self._headers,
-            "Content-Type": otlp.PROTOBUF_TYPE,
-            "Content-Encoding": "gzip",
-            "Accept-Encoding": "identity",
-            "User-Agent": f"wsgiapm/{VERSION}",
-        }
         response = self._open_session().post(
             self._endpoint + path,
             data=_compress(body),
-            headers=headers,
+            headers=self.headers(),
             timeout=self._timeout,
             proxies=self._proxies,
             verify=self._ca_file or True,
@@ -195,8 +196,7 @@ class Uploader:
             return outcome
         if self._failures:
             log.once("uploader: back", "INFO", "%s answers again", self._endpoint)
-        self._failures = 0
-        self._not_before = 0
+        self._failures = self._not_before = 0
         if outcome.kind == "rejected":
             log.once(f"uploader: {outcome.status}", "ERROR", "upload refused: %s", outcome.message)
         elif outcome.message:

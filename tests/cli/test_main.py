@@ -11,7 +11,7 @@ import pytest
 
 from wsgiapm.version import VERSION
 
-COMMANDS = ["generate-config", "check-config", "run-program", "serve", "harvest", "metrics"]
+COMMANDS = ["generate-config", "check-config", "run-program", "audit", "serve", "harvest", "metrics"]
 
 
 def test_the_version(wsgiapm):

@@ -15,7 +15,18 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from wsgiapm.cli import check_config, discover, doctor, generate_config, harvest, metrics, run_program, serve, verify
+from wsgiapm.cli import (
+    audit,
+    check_config,
+    discover,
+    doctor,
+    generate_config,
+    harvest,
+    metrics,
+    run_program,
+    serve,
+    verify,
+)
 from wsgiapm.errors import ConfigError, WsgiapmError
 from wsgiapm.version import VERSION
 
@@ -40,6 +51,7 @@ _COMMANDS: dict[str, Command] = {
     "serve": serve,
     "harvest": harvest,
     "metrics": metrics,
+    "audit": audit,
     "doctor": doctor,
     "verify": verify,
     "discover": discover,
