@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
+from urllib.parse import quote
 
 from wsgiapm.slow_statements import Statement, hand_over, is_wanted
 from wsgiapm.span import Operation
@@ -23,8 +24,11 @@ _READ_ONLY = f"-c statement_timeout={_READ_SECONDS * 1000} -c default_transactio
 def _sqlite(_connection: Any, database: str) -> Connect | None:
     if not database or database == ":memory:" or "mode=memory" in database:
         return None  # another connection would find another database
-    connect = getattr(sys.modules["sqlite3"].connect, "__wrapped__", sys.modules["sqlite3"].connect)
-    return partial(connect, database, timeout=_CONNECT_SECONDS, uri=database.startswith("file:"))
+    if not database.startswith("file:"):
+        database = f"file:{quote(database)}"
+    if "mode=" not in database:  # else a file that is gone would be made anew
+        database += "&mode=ro" if "?" in database else "?mode=ro"
+    return partial(sys.modules["sqlite3"].connect, database, timeout=_CONNECT_SECONDS, uri=True)
 
 
 def _psycopg2(connection: Any, _: str) -> Connect:

@@ -39,6 +39,8 @@ def _executes(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ope
     return known
 
 
+vars(_executes).update(vars(_described))  # what is done about slow ones
+
 _CURSOR = {
     "execute": _executes,
     "executemany": executes(_of_cursor, "sql"),
