@@ -136,7 +136,7 @@ export const en = {
 
   "site.slow": "slow",
   "site.nPlusOne": "sent again and again",
-  "site.cost": "{n} calls, {time}",
+  "site.cost": "{n}×, {time} in all",
 
   "callers.title": "Called by",
   "callers.name": "Transaction",
