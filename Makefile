@@ -78,10 +78,10 @@ test-servers: packages setup ## The matrix of servers and restarts; writes its r
 
 # -- measuring -------------------------------------------------------------------------------------------------------
 
-BENCHMARKS := request throughput merge footprint pause growth
+BENCHMARKS := request throughput merge footprint pause growth sql
 
 .PHONY: bench bench-profile bench-instructions $(BENCHMARKS:%=bench-%)
-bench: $(BENCHMARKS:%=bench-%) ## All benchmarks, in about 20 minutes; bench-request, -throughput, -merge, -footprint, -pause, -growth alone; QUICK=1 tries them out
+bench: $(BENCHMARKS:%=bench-%) ## All benchmarks, in about 20 minutes; bench-request, -throughput, -merge, -footprint, -pause, -growth, -sql alone; QUICK=1 tries them out
 
 $(BENCHMARKS:%=bench-%): bench-%: $(VENV)/.installed-tests
 	$(PYTHON) -m benchmarks.$* $(if $(QUICK),--quick)

@@ -41,6 +41,24 @@ class RowAndCache:
         return [body]
 
 
+class Queries:
+    """So many `queries` of one row from SQLite in each request, and a short answer."""
+
+    def __init__(self, queries: int) -> None:
+        self.queries = queries
+        self._connection: sqlite3.Connection | None = None
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        if self._connection is None:
+            self._connection = make_database(":memory:")
+        for number in range(self.queries):
+            cursor = self._connection.cursor()
+            cursor.execute("SELECT id, name FROM walk WHERE id = ?", (number % 20 + 1,))
+            cursor.fetchone()
+            cursor.close()
+        return hello(environ, start_response)
+
+
 def make_database(path: str) -> sqlite3.Connection:
     """Return a connection to a database with a small table."""
     connection = sqlite3.connect(path)

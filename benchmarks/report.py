@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.environments import ROOT, version_of
 from benchmarks.peers import OURS, Peer, PeerError
 
-QUESTIONS = ("request", "throughput", "merge", "footprint", "pause", "growth")
+QUESTIONS = ("request", "throughput", "merge", "footprint", "pause", "growth", "sql")
 RESULTS = os.path.join(ROOT, "benchmarks", "results")
 PAGE = os.path.join(ROOT, "docs", "performance.md")
 

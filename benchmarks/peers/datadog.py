@@ -18,6 +18,7 @@ from ddtrace.internal._encoding import MsgpackEncoderV04  # noqa: E402
 from ddtrace.internal.writer import TraceWriter  # noqa: E402
 
 _traces = 0
+_queries = 0
 _LARGEST = 8 * 2**20
 
 
@@ -29,9 +30,10 @@ class _Encoding(TraceWriter):
         return self
 
     def write(self, spans: Any = None) -> None:
-        global _traces  # noqa: PLW0603
+        global _traces, _queries  # noqa: PLW0603
         if spans:
             _traces += 1
+            _queries += sum(span.name == "sqlite.query" for span in spans)
             self._encoder.put(spans)
             self._encoder.encode()
 
@@ -50,3 +52,7 @@ def wrap(app: Any) -> Any:
 
 def recorded() -> int:
     return _traces
+
+
+def recorded_queries() -> int:
+    return _queries

@@ -14,15 +14,18 @@ from elasticapm.conf import constants
 from elasticapm.transport.base import Transport
 
 _transactions = 0
+_queries = 0
 
 
 class NullTransport(Transport):
     """Serialises and compresses as the real one does, and throws away."""
 
     def _process_event(self, event_type: Any, data: Any) -> Any:
-        global _transactions  # noqa: PLW0603
+        global _transactions, _queries  # noqa: PLW0603
         if event_type == constants.TRANSACTION:
             _transactions += 1
+        elif event_type == constants.SPAN and data.get("subtype") == "sqlite":
+            _queries += data.get("composite", {"count": 1})["count"]  # it makes one of calls that are the same
         return super()._process_event(event_type, data)
 
     def send(self, data: Any, forced_flush: bool = False) -> None:  # noqa: FBT001, FBT002
@@ -64,8 +67,17 @@ def wrap(app: Any) -> Any:
 
 
 def recorded() -> int:
+    _drain()
+    return _transactions
+
+
+def recorded_queries() -> int:
+    _drain()
+    return _queries
+
+
+def _drain() -> None:
     last = -1
-    while last != _transactions:  # its thread drains the queue
-        last = _transactions
+    while last != _transactions + _queries:  # its thread works off a queue
+        last = _transactions + _queries
         time.sleep(0.3)
-    return last

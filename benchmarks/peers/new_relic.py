@@ -24,6 +24,15 @@ def wrap(app: Any) -> Any:
 
 def recorded() -> int:
     """What it has counted since its last harvest (one a minute)."""
+    return _count("HttpDispatcher")
+
+
+def recorded_queries() -> int:
+    """The same of queries."""
+    return _count("Datastore/operation/SQLite/select")
+
+
+def _count(metric: str) -> int:
     table = agent_instance().application("benchmark")._stats_engine.stats_table  # noqa: SLF001
-    stats = table.get(("HttpDispatcher", ""))
+    stats = table.get((metric, ""))
     return int(stats.call_count) if stats is not None else 0

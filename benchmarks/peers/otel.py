@@ -23,16 +23,19 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanKind
 
 _QUEUE = 65536
 _spans = 0
+_queries = 0
 
 
 class _Spans(SpanExporter):
     def export(self, spans: Any) -> Any:
-        global _spans  # noqa: PLW0603
+        global _spans, _queries  # noqa: PLW0603
         encode_spans(spans).SerializeToString()
         _spans += len(spans)
+        _queries += sum(span.kind is SpanKind.CLIENT for span in spans)
         return SpanExportResult.SUCCESS
 
 
@@ -72,3 +75,8 @@ def _instrumentors() -> list[Any]:
 def recorded() -> int:
     _provider.force_flush()
     return _spans
+
+
+def recorded_queries() -> int:
+    _provider.force_flush()
+    return _queries

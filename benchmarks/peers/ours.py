@@ -18,6 +18,13 @@ def wrap(app: Any) -> Any:
 
 
 def recorded() -> int:
-    families = merge(_shared).families
-    durations = next(family for family in families if family.name == "http.server.request.duration")
-    return sum(point.count for point in durations.points if isinstance(point, HistogramPoint))
+    return _count("http.server.request.duration")
+
+
+def recorded_queries() -> int:
+    return _count("db.client.operation.duration")
+
+
+def _count(name: str) -> int:
+    points = (point for family in merge(_shared).families if family.name == name for point in family.points)
+    return sum(point.count for point in points if isinstance(point, HistogramPoint))

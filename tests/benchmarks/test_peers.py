@@ -48,3 +48,32 @@ def test_a_peer_tells_how_many_requests_it_has_recorded(name, recorded, tmp_path
     )
 
     assert int(done.stdout) == recorded
+
+
+@pytest.mark.parametrize("peer", [peers.OURS, *peers.AGENTS], ids=lambda peer: peer.name)
+def test_a_peer_that_records_queries_tells_how_many(peer):
+    """What `make bench-sql` verifies before it measures; Sentry has no integration for SQLite."""
+    with open(os.path.join(os.path.dirname(peers.__file__), f"{peer.name}.py"), encoding="utf-8") as file:
+        counts = "def recorded_queries()" in file.read()
+
+    assert counts is (peer.name != "sentry")
+
+
+def test_we_record_every_query(tmp_path):
+    """Of the app that is measured."""
+    code = (
+        CODE.replace("hello,", "Queries,")
+        .replace("(hello)", "(Queries(10))")
+        .replace("recorded()", "recorded_queries()")
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "ours"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=environments.ROOT,
+        env=environments.clean_environment(BENCH_DIRECTORY=str(tmp_path)),
+    )
+
+    # Besides the queries: connecting, making the table and filling it.
+    assert int(done.stdout) == 7 * 10 + 3
