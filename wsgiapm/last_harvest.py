@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 
 from wsgiapm import log, native
 from wsgiapm.aggregate.instance import observe
+from wsgiapm.aggregate.restoration import is_in_place
 from wsgiapm.config import Settings, shared_directory
 from wsgiapm.coroner import FindStatus
 from wsgiapm.errors import SharedDirectoryError
@@ -69,16 +71,26 @@ def run(path: str, settings: Settings, once: bool) -> int:  # noqa: FBT001  # as
 
     Returns 0 when the last upload was delivered, else 1. Raises `SharedDirectoryError` when it cannot be read.
     """
-    harvester = Harvester(observe(path), settings)
+    instance = observe(path)
+    harvester = Harvester(instance, settings)
     if not settings.endpoint:
         log.error("harvest: endpoint is empty, so there is nowhere to upload to; set WSGIAPM_ENDPOINT")
         return 1
     if once:
         return 0 if _run_in_turn(harvester) else 1
     while True:
-        if harvester.leads():
-            harvester.run_once()
+        if not is_in_place(instance):  # it was removed; as soon as the workers have put it back we go on there
+            with suppress(OSError, SharedDirectoryError):
+                instance, old = observe(path), instance
+                old.close()
+                harvester = Harvester(instance, settings)
+        guard(partial(_run_if_leading, harvester), "merging and uploading")
         native.sleep(settings.harvest_interval)
+
+
+def _run_if_leading(harvester: Harvester) -> None:
+    if harvester.leads():
+        harvester.run_once()
 
 
 def _run_in_turn(harvester: Harvester) -> bool:

@@ -14,13 +14,16 @@ import pytest
 
 from tests.aggregate.counting import aborted, by_route, fork, record, recorder_at, wait
 from tests.stress.worker import Worker
+from wsgiapm import last_harvest, native
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.budget import BusyError
 from wsgiapm.aggregate.directory import open_directory
 from wsgiapm.aggregate.index_file import Identity
-from wsgiapm.aggregate.instance import join, observe
-from wsgiapm.aggregate.merge import merge
+from wsgiapm.aggregate.instance import Instance, join, observe
+from wsgiapm.aggregate.merge import merge, take_snapshot
+from wsgiapm.aggregate.resource import Resource
 from wsgiapm.aggregate.survivors import find_indexes
+from wsgiapm.config import resolve
 
 
 def remove_directory(shared: str) -> None:
@@ -201,6 +204,45 @@ def test_who_is_killed_around_the_removal_has_counted(crowd: Crowd, remove: Call
     assert crowd.counted() == crowd.served
     assert aborted(merge(crowd.shared)).total() == 1
     assert not crowd.complaints()
+
+
+def test_who_harvests_from_outside_goes_on_where_it_was_put_back(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`wsgiapm harvest` outlives the removal, and reads what is there again."""
+    worker = crowd.start("worker")
+    worker.serve(5)
+    seen: list[int] = []
+    instances: list[Instance] = []
+    steps = iter(
+        [lambda: remove_directory(crowd.shared), lambda: None, lambda: worker.ask("harvest"), lambda: None, None]
+    )
+
+    class Reader:
+        def __init__(self, instance: Instance, _settings: object) -> None:
+            self._instance = instance
+            instances.append(instance)
+
+        def leads(self) -> bool:
+            return self._instance.directory is not None and self._instance.directory.in_place()
+
+        def run_once(self) -> None:
+            seen.append(by_route(take_snapshot(self._instance, Resource())).total())
+
+    def sleep(_seconds: float) -> None:
+        step = next(steps)
+        if step is None:
+            raise KeyboardInterrupt
+        step()
+
+    monkeypatch.setattr(last_harvest, "Harvester", Reader)
+    monkeypatch.setattr(native, "sleep", sleep)
+    with pytest.raises(KeyboardInterrupt):
+        last_harvest.run(crowd.shared, resolve({"app_name": "shop"}, environ={}).settings, once=False)
+    monkeypatch.undo()
+
+    assert seen == [5, 5, 5]
+    assert len(instances) == 2
+    instances[-1].close()
+    crowd.end()
 
 
 def test_nobody_left_means_a_new_beginning(crowd: Crowd) -> None:

@@ -63,7 +63,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "directory",
         "warning",
         "logind empties `/dev/shm` of this user at the last logout (`RemoveIPC`).",
-        "what dead workers had counted since the last upload",
+        "nothing as long as a worker lives; when none does, what was counted since the last upload",
         "run the app as a system user, or keep the user's session with `loginctl enable-linger`, or set RemoveIPC=no",
     ),
     "no-directory": Entry(
@@ -78,7 +78,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "directory",
         "warning",
         "Processes count in a shared directory that was removed under them.",
-        "nothing, if they have harvest threads: they put it back at their next harvest",
+        "nothing: they put it back at their next harvest, or when they end, and processes that start now go on with it",
         "find out who removes it (RemoveIPC of logind, a cleaning job); restart the app if it does not come back",
     ),
     "directory-not-ours": Entry(
