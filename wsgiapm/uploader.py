@@ -17,6 +17,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from wsgiapm import clock, log, otlp
+from wsgiapm.concealment import conceal
 from wsgiapm.config import endpoint_is_local
 from wsgiapm.version import VERSION
 
@@ -31,10 +32,8 @@ _OF_EACH_BODY = {
     "User-Agent": f"wsgiapm/{VERSION}",
 }
 _RETRIED = frozenset({429, 502, 503, 504})
-_LONGEST_BACK_OFF = 60.0  # seconds, as the next
-_LONGEST_RETRY_AFTER = 300.0
-_LONGEST_ANSWER = 16 * 1024  # bytes
-_ANSWER_WITHIN_NS = 20 * 10**9
+_LONGEST_BACK_OFF, _LONGEST_RETRY_AFTER = 60.0, 300.0  # seconds
+_LONGEST_ANSWER, _ANSWER_WITHIN_NS = 16 * 1024, 20 * 10**9  # bytes
 _SHOWN = 300  # characters of a server's words in our log
 # Not the generator that the user's program may have seeded and relies on.
 _random = SystemRandom().random
@@ -86,23 +85,22 @@ class Uploader:
         self._endpoint = endpoint.rstrip("/")
         self._token = token
         self._headers = dict(headers)
-        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._proxy = proxy
         self._plain = endpoint.lower().startswith("http:")
         self._stays_here = endpoint_is_local(endpoint) and (not proxy or endpoint_is_local(proxy))
         self._ca_file = ca_file
         self._timeout = timeout
         self._monotonic = monotonic
         self._random = random
-        self._failures = self._not_before = 0
+        self._failures = self._not_before = self._pid = 0
         self._session: requests.Session | None = None
-        self._pid = 0
+        self._secrets: list[str] = []
         self.server_date = ""  # as the last answer had it
 
     def send(self, path: str, body: bytes) -> Outcome:
         """Compress and post `body` to `path` below the endpoint, at once, also while `ready()` is False.
 
-        Returns:
-            The outcome. Nothing that the network or the server does is raised.
+        Nothing that the network or the server does is raised.
         """
         try:
             import requests  # noqa: F401, PLC0415 - not before it is needed
@@ -124,7 +122,9 @@ class Uploader:
 
     def headers(self) -> dict[str, str]:
         """Return the headers of a send; one that is set by name is sent as it is."""
-        return {**self._authorization(), **self._headers, **_OF_EACH_BODY}
+        given = {**self._authorization(), **self._headers}
+        self._secrets = [*given.values(), self._proxy]
+        return {**given, **_OF_EACH_BODY}
 
     def close(self) -> None:
         """Close the connection; a later send opens another."""
@@ -139,7 +139,7 @@ class Uploader:
             data=_compress(body),
             headers=self.headers(),
             timeout=self._timeout,
-            proxies=self._proxies,
+            proxies={"http": self._proxy, "https": self._proxy} if self._proxy else {},
             verify=self._ca_file or True,
             allow_redirects=False,
             stream=True,
@@ -188,6 +188,9 @@ class Uploader:
 
     def _settle(self, outcome: Outcome, wait: float = 0.0) -> Outcome:
         """Log what the operator has to know, and set the time before which the next send would be too early."""
+        outcome = outcome._replace(
+            message=conceal(outcome.message, [self._token(), self._proxy, *self._headers.values()])
+        )
         if outcome.kind == "retry":
             self._failures += 1
             delay = min(_LONGEST_BACK_OFF, 2.0 ** min(self._failures, 10)) * (1 + self._random()) / 2
