@@ -42,3 +42,19 @@ def test_the_time_that_several_loops_take_adds_up(monkeypatch: pytest.MonkeyPatc
             now += 100_000
 
     assert pauses == [600_000, 1_200_000, 1_800_000]
+
+
+def test_parts_are_everything_in_order():
+    """Whatever is gone through by the hundred is gone through whole, with a chance to give way before each part."""
+    looked = []
+
+    def watched(items):
+        for item in items:
+            looked.append(item)
+            yield item
+
+    parts = list(pace.in_parts(list(range(1300)), watched))
+
+    assert [item for part in parts for item in part] == list(range(1300))
+    assert len(looked) == len(parts) > 1
+    assert list(pace.in_parts([], pace.at_once)) == []

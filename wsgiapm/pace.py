@@ -12,6 +12,7 @@ _Item = TypeVar("_Item")
 _STRETCH_NS = 500_000
 # A sleep of no time would have the GIL back before anybody has woken up.
 _MOMENT = 0.0001
+_PART = 512
 
 
 class Pace(Protocol):
@@ -24,6 +25,11 @@ class Pace(Protocol):
 def at_once(items: Iterable[_Item]) -> Iterable[_Item]:
     """Go through items as fast as can be."""
     return items
+
+
+def in_parts(items: list[_Item], pace: Pace) -> Iterator[list[_Item]]:
+    """Return some hundred items at a time, for what takes far less than a microsecond for each."""
+    return (items[start : start + _PART] for start in pace(range(0, len(items), _PART)))
 
 
 class GivingWay:

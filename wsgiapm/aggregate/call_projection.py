@@ -7,12 +7,13 @@ cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from wsgiapm.aggregate import schema
 from wsgiapm.aggregate.catalogue import Series
 from wsgiapm.aggregate.observations import MergedCells, Observed, make_point
 from wsgiapm.aggregate.snapshot import Attributes, FamilyStream, HistogramPoint, NumberPoint
+from wsgiapm.pace import Pace
 
 _SECOND = 1_000_000_000
 
@@ -23,15 +24,15 @@ def histograms(name: str, points: Iterable[HistogramPoint]) -> FamilyStream:
     return FamilyStream(name, definition.unit, definition.description, "histogram", points, definition.bounds)
 
 
-def call_families(cells: MergedCells, every: list[Series]) -> Iterator[FamilyStream]:
-    """Return the families of calls; `every` are all series that have cells."""
+def call_families(cells: MergedCells, found: Mapping[str, list[Series]], pace: Pace) -> Iterator[FamilyStream]:
+    """Return the families of calls; `found` are the series that have cells, by metric."""
     for metric in sorted(schema.CALL_METRICS):
-        yield histograms(metric, _public(cells, [series for series in every if series.metric == metric]))
-    statements = [series for series in every if series.metric == schema.DB_DURATION]
+        yield histograms(metric, _public(cells, pace(found.get(metric, []))))
+    statements = found.get(schema.DB_DURATION, [])
     description = "Duration of database operations, each statement by itself."
     points = _points(cells, statements)
     yield FamilyStream(schema.STATEMENT_DURATION, "s", description, "histogram", points)
-    callers = [series for series in every if series.metric == schema.CALLER]
+    callers = found.get(schema.CALLER, [])
     for place, (name, unit, description) in enumerate(_CALLERS):
         yield FamilyStream(name, unit, description, "sum", _sums(cells, callers, place))
 

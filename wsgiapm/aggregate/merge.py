@@ -157,7 +157,7 @@ def _add(plan: Plan, images: Iterable[tuple[int, _Image | None]], pace: Pace = a
     data = bytearray(plan.cells_bytes())
     for (start, end), total in pace(zip(plan.pieces, sums, strict=True)):
         data[start:end] = total.to_bytes(end - start + layout.WORD, "little")[: end - start]
-    return Totals(memoryview(bytes(data)).cast("Q"), workers, damaged)
+    return Totals(memoryview(data).toreadonly().cast("Q"), workers, damaged)
 
 
 def _add_image(plan: Plan, image: _Image, sums: list[int], pace: Pace) -> Worker:

@@ -20,7 +20,7 @@ from wsgiapm.aggregate.layout import FIRST_CELL
 from wsgiapm.aggregate.observations import MergedCells, Observed, make_point
 from wsgiapm.aggregate.snapshot import Attributes, Family, FamilyStream, HistogramPoint, NumberPoint
 from wsgiapm.aggregate.workers import Worker, worker_families
-from wsgiapm.pace import Pace, at_once
+from wsgiapm.pace import Pace, at_once, in_parts
 
 _SECOND = 1_000_000_000
 _UNKNOWN_METRIC = schema.Metric("1", layout.COUNTER, 1, "A counter of a later version.")
@@ -169,7 +169,17 @@ def _requests(
     yield FamilyStream(schema.RESPONSE_SIZE, "By", description, "sum", routes.sizes())
 
 
-def _counters(merged: memoryview[int], every: list[Series], workers: Sequence[Worker]) -> Iterator[Family]:
+def _sort(every: list[Series], end: int, pace: Pace) -> dict[str, list[Series]]:
+    """Return the series whose cells lie before `end`, by metric."""
+    found: dict[str, list[Series]] = defaultdict(list)
+    for some in in_parts(every, pace):
+        for series in some:
+            if series.head + series.head_cells <= end:
+                found[series.metric].append(series)
+    return found
+
+
+def _counters(merged: memoryview[int], every: Iterable[Series], workers: Sequence[Worker]) -> Iterator[Family]:
     values: dict[str, dict[Attributes, int | float]] = {schema.ABORTED_REQUESTS: {}, schema.DROPPED: {}}
     for series in every:
         if series.kind == layout.COUNTER:
@@ -184,19 +194,17 @@ def _counters(merged: memoryview[int], every: list[Series], workers: Sequence[Wo
         yield Family.sums(name, definition.unit, definition.description, by_attributes.items())
 
 
-def _durations(metric: str, cells: MergedCells, every: list[Series]) -> FamilyStream:
-    points = (
-        make_point(series.attributes, cells.head(series)[0], cells.observed(series))
-        for series in every
-        if series.metric == metric
-    )
+def _durations(metric: str, cells: MergedCells, found: Mapping[str, list[Series]]) -> FamilyStream:
+    every = found.get(metric, [])
+    points = (make_point(series.attributes, cells.head(series)[0], cells.observed(series)) for series in every)
     return histograms(metric, (point for point in points if point is not None))
 
 
-def _active(requests: Iterable[Series], workers: Sequence[Worker]) -> Family:
+def _active(requests: list[Series], workers: Sequence[Worker], pace: Pace) -> Family:
     # Every method has its point, running or not: a gauge that vanishes keeps its last value in back ends.
     https = (schema.SCHEME, "https")
-    schemes = schema.SCHEMES if any(https in series.attributes for series in requests) else ("http",)
+    is_known = any(any(https in series.attributes for series in some) for some in in_parts(requests, pace))
+    schemes = schema.SCHEMES if is_known else ("http",)
     counts: dict[Attributes, int] = defaultdict(int)
     for scheme in schemes:
         for method in schema.METHODS:
@@ -224,16 +232,17 @@ def stream(
 ) -> Iterator[Family | FamilyStream]:
     """Return all metric families of an instance, to be gone through once; `merged` are the cells from chunk 0 on."""
     end = FIRST_CELL + len(merged)
-    every = [s for s in index.series[:] if s.head + s.head_cells <= end]
-    requests = [s for s in every if s.metric == schema.REQUEST_DURATION]
+    found = _sort(index.series[:], end, pace)
+    requests = found.get(schema.REQUEST_DURATION, [])
     cells = MergedCells(index, merged, pace)
-    parts = {s.attributes: s for s in every if s.metric == schema.REQUEST_PARTS}
+    parts = {s.attributes: s for some in in_parts(found.get(schema.REQUEST_PARTS, []), pace) for s in some}
     yield from _requests(cells, requests, parts, workers, index.tables)
-    yield _durations(schema.QUEUE_TIME, cells, every)
-    yield _durations(schema.STREAM_DURATION, cells, every)
-    yield from call_families(cells, every)
-    yield _active(requests, workers)
-    yield from _counters(merged, every, workers)
+    yield _durations(schema.QUEUE_TIME, cells, found)
+    yield _durations(schema.STREAM_DURATION, cells, found)
+    yield from call_families(cells, found, pace)
+    yield _active(requests, workers, pace)
+    counters = (s for of_metric in found.values() if of_metric[0].kind == layout.COUNTER for s in of_metric)
+    yield from _counters(merged, counters, workers)
     yield from worker_families(workers)
     yield Family(schema.APDEX_THRESHOLD, "s", "The Apdex T.", "gauge", _thresholds(index.tables, workers))
 
