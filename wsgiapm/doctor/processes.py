@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from operator import and_
 
 from wsgiapm import clock, surroundings
 from wsgiapm.aggregate import layout
@@ -15,6 +17,16 @@ from wsgiapm.doctor.finding import Finding, Patient, found
 _MISSED_HARVESTS = 3
 _SECOND = 1_000_000_000
 _REFUSED = (401, 403)
+# What a worker says of itself, and what is to be told of those that say so.
+_MARKS = (
+    (
+        surroundings.NO_GLOBAL_LOCK,
+        "no-global-lock",
+        "Python has no global lock in {pids}: they count under a lock of their own",
+    ),
+    (surroundings.ASGI, "asgi-worker", "{count} workers serve an ASGI app, whose requests are not recorded: {pids}"),
+    (surroundings.DIRTY, "dirty-workers", "{count} workers may give work to gunicorn's dirty workers: {pids}"),
+)
 
 
 def examine(patient: Patient, directory: SharedDirectory, totals: Totals) -> Iterator[Finding]:
@@ -31,15 +43,10 @@ def _examine_marks(live: list[Worker]) -> Iterator[Finding]:
     pids = _ask(live, lambda word: bool(word & surroundings.GUNICORN) and not word & surroundings.HOOKED)
     if pids:
         yield found("no-hooks", f"{len(pids)} workers of gunicorn run without the hooks of wsgiapm: {pids}")
-    pids = _ask(live, lambda word: bool(word & surroundings.NO_GLOBAL_LOCK))
-    if pids:
-        yield found("no-global-lock", f"Python has no global lock in {pids}: they count under a lock of their own")
-    pids = _ask(live, lambda word: bool(word & surroundings.ASGI))
-    if pids:
-        yield found("asgi-worker", f"{len(pids)} workers serve an ASGI app, whose requests are not recorded: {pids}")
-    pids = _ask(live, lambda word: bool(word & surroundings.DIRTY))
-    if pids:
-        yield found("dirty-workers", f"{len(pids)} workers may give work to gunicorn's dirty workers: {pids}")
+    for mark, name, message in _MARKS:
+        pids = _ask(live, partial(and_, mark))
+        if pids:
+            yield found(name, message.format(count=len(pids), pids=pids))
     pids = _ask(live, lambda word: bool(word & surroundings.TLS_MIXED))
     if pids:
         message = (
@@ -58,7 +65,7 @@ def _examine_marks(live: list[Worker]) -> Iterator[Finding]:
         )
 
 
-def _ask(live: list[Worker], holds: Callable[[int], bool]) -> list[int]:
+def _ask(live: list[Worker], holds: Callable[[int], object]) -> list[int]:
     """Return the ids of the processes that say so of themselves."""
     words = [(worker.header[layout.PID], worker.header[layout.SURROUNDINGS]) for worker in live]
     return [pid for pid, word in words if word & surroundings.KNOWN and holds(word)]
