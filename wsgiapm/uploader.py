@@ -66,8 +66,7 @@ class Uploader:
         proxy: address of the proxy for everything; empty = what the environment says.
         ca_file: file of certificates to trust; empty = what the environment says.
         timeout: seconds to connect, and seconds without a byte.
-        monotonic: clock, in nanoseconds.
-        random: numbers from 0 to 1, for the jitter.
+        monotonic, random: clock in nanoseconds; numbers from 0 to 1, for the jitter.
     """
 
     def __init__(
@@ -139,7 +138,7 @@ class Uploader:
             data=_compress(body),
             headers=self.headers(),
             timeout=self._timeout,
-            proxies={"http": self._proxy, "https": self._proxy} if self._proxy else {},
+            proxies=dict.fromkeys(("http", "https"), self._proxy) if self._proxy else {},
             verify=self._ca_file or True,
             allow_redirects=False,
             stream=True,
@@ -188,9 +187,7 @@ class Uploader:
 
     def _settle(self, outcome: Outcome, wait: float = 0.0) -> Outcome:
         """Log what the operator has to know, and set the time before which the next send would be too early."""
-        outcome = outcome._replace(
-            message=conceal(outcome.message, [self._token(), self._proxy, *self._headers.values()])
-        )
+        outcome = outcome._replace(message=conceal(outcome.message, self._secrets))
         if outcome.kind == "retry":
             self._failures += 1
             delay = min(_LONGEST_BACK_OFF, 2.0 ** min(self._failures, 10)) * (1 + self._random()) / 2
