@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.aggregate.counting import aborted, by_route, fork, record, recorder_at, wait
-from tests.stress.worker import Worker
+from tests.stress.worker import Worker, settings_of
 from wsgiapm import last_harvest, native
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.budget import BusyError
@@ -51,13 +51,7 @@ class Crowd:
     def __init__(self, shared: str, log: str) -> None:
         self.shared = shared
         self.log = log
-        self.settings: dict[str, Any] = {
-            "app_name": "shop",
-            "shared_dir": shared,
-            "endpoint": "",
-            "harvest_mode": "external",
-            "log_file": log,
-        }
+        self.settings = settings_of(shared, log)
         self.workers: list[Worker] = []
         self.served: Counter[str] = Counter()
 
@@ -66,6 +60,13 @@ class Crowd:
         worker = Worker(self.settings, name)
         self.workers.append(worker)
         return worker
+
+    def start_some(self, name: str) -> list[Worker]:
+        """Three more, that have served."""
+        started = [self.start(f"{name}{number}") for number in range(3)]
+        for worker in started:
+            worker.serve(12)
+        return started
 
     def end(self) -> None:
         """All end as they should."""
@@ -111,10 +112,7 @@ def crowd(shared: Any, tmp_path: Any) -> Iterator[Crowd]:
 @REMOVALS
 def test_a_newcomer_goes_on_with_the_survivors_instance(crowd: Crowd, remove: Callable[[str], None]) -> None:
     """It starts before any of them has noticed; the epoch stays, and all counts are in one sum."""
-    survivors = [crowd.start(f"old{n}") for n in range(3)]
-    for survivor in survivors:
-        survivor.serve(12)
-    epoch = crowd.epoch
+    survivors, epoch = crowd.start_some("old"), crowd.epoch
 
     remove(crowd.shared)
     newcomer = crowd.start("new")
@@ -132,10 +130,7 @@ def test_a_newcomer_goes_on_with_the_survivors_instance(crowd: Crowd, remove: Ca
 @REMOVALS
 def test_survivors_that_end_at_once_have_counted(crowd: Crowd, remove: Callable[[str], None]) -> None:
     """As in a HUP: newcomers have begun, the old ones end without another round or request. Nothing is lost."""
-    survivors = [crowd.start(f"old{n}") for n in range(3)]
-    for survivor in survivors:
-        survivor.serve(12)
-    epoch = crowd.epoch
+    survivors, epoch = crowd.start_some("old"), crowd.epoch
 
     remove(crowd.shared)
     newcomers = [crowd.start(f"new{n}") for n in range(3)]

@@ -12,14 +12,14 @@ import os
 from collections import Counter
 from itertools import product
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 from tests.aggregate.counting import aborted, by_route, fork, join_patiently, record, recorder_at, run, wait
 from tests.stress import damage
 from tests.stress.ledger import SCALE
-from tests.stress.worker import Worker
+from tests.stress.worker import Worker, settings_of
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.journal import Journal
 from wsgiapm.aggregate.mailbox import note_delivered, read_mail
@@ -103,13 +103,7 @@ class Scene:
     def __init__(self, shared, log):
         self.shared = shared
         self.log = log
-        self.settings: dict[str, Any] = {
-            "app_name": "shop",
-            "shared_dir": shared,
-            "endpoint": "",
-            "harvest_mode": "external",
-            "log_file": log,
-        }
+        self.settings = settings_of(shared, log)
         self.living = Worker(self.settings, "living")
         self.living.ask("place")
         dead = Worker(self.settings, "dead")

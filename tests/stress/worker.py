@@ -24,6 +24,11 @@ _PATIENCE = 60
 _STATUSES = ("200 OK", "201 Created", "200 OK", "503 Service Unavailable")
 
 
+def settings_of(shared: str, log: str) -> dict[str, Any]:
+    """Those of an app that uploads nothing, and whose rounds are run by the test."""
+    return {"app_name": "shop", "shared_dir": shared, "endpoint": "", "harvest_mode": "external", "log_file": log}
+
+
 class TroubleError(Exception):
     """What the app of a worker raises now and then, so that its server has to see it."""
 
