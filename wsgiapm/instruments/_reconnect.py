@@ -47,10 +47,29 @@ def _libpq(connect: Callable[..., Any], parameters: dict[str, str], password: st
 
 def _pymysql(connection: Any, _: str) -> Connect:
     given = {name: getattr(connection, name, None) for name in ("host", "port", "user", "password", "unix_socket")}
-    given["database"], given["ssl"] = connection.db, getattr(connection, "ctx", None)
+    given["database"] = connection.db
+    if not given["unix_socket"] and getattr(connection, "_secure", False):
+        given["ssl"] = getattr(connection, "ctx", None)
     texts = {name: each.decode() if isinstance(each, bytes) else each for name, each in given.items() if each}
     waits = {"connect_timeout": _CONNECT_SECONDS, "read_timeout": _READ_SECONDS, "write_timeout": _READ_SECONDS}
-    return partial(sys.modules[type(connection).__module__].Connection, **texts, **waits)
+    return partial(connection.__class__, **texts, **waits)
+
+
+def _mysqlclient(connection: Any, _: str) -> Connect | None:
+    made = getattr(connection, "_wsgiapm_made", None)  # it does not keep the password itself
+    if made is None:
+        return None
+    args, kwargs = made
+    kwargs = {name: value for name, value in kwargs.items() if name not in ("cursorclass", "conv")}
+    kind: Callable[..., Any] = connection.__class__
+    return partial(kind, *args, **{**kwargs, "connect_timeout": _CONNECT_SECONDS})
+
+
+def _mysql_connector(connection: Any, _: str) -> Connect:
+    names = ("host", "port", "user", "password", "database", "unix_socket")
+    given = {name: getattr(connection, f"_{name}", None) for name in names}
+    known = {name: value for name, value in given.items() if value}
+    return partial(sys.modules["mysql.connector"].connect, **known, connection_timeout=_READ_SECONDS)
 
 
 _WAYS: Final[dict[str, Callable[[Any, str], Connect | None]]] = {
@@ -58,6 +77,8 @@ _WAYS: Final[dict[str, Callable[[Any, str], Connect | None]]] = {
     "psycopg2": _psycopg2,
     "psycopg": _psycopg,
     "pymysql": _pymysql,
+    "MySQLdb": _mysqlclient,
+    "mysql": _mysql_connector,
 }
 
 
@@ -66,7 +87,7 @@ def reconnecting(connection: Any, namespace: str) -> Connect | None:
 
     `namespace` is the `db.namespace` of the operations there.
     """
-    for kind in type(connection).__mro__:
+    for kind in connection.__class__.__mro__:  # not its type: some cursors keep a proxy of it
         way = _WAYS.get(kind.__module__.partition(".")[0])
         if way is not None:
             return way(connection, namespace)
@@ -81,5 +102,6 @@ def note_slow(operation: Operation, cursor: Any, statement: Any, parameters: Any
     if not isinstance(text, str):  # composed by the driver's own means
         return
     known = dict(operation.attributes)
-    connect = reconnecting(getattr(cursor, "connection", None), str(known.get("db.namespace", "")))
+    connection = getattr(cursor, "connection", None) or getattr(cursor, "_connection", None)
+    connect = reconnecting(connection, str(known.get("db.namespace", "")))
     hand_over(operation, Statement(text, parameters, str(known.get("db.system.name", "")), connect))

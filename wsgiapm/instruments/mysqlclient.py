@@ -51,6 +51,7 @@ def _make_init(original: Any, failed: Callable[[], None]) -> Any:
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         asked = _asked_for(args, kwargs)
+        self._wsgiapm_made = args, kwargs  # for another one like it, see `_reconnect`
         self._wsgiapm_asked = asked["database"], asked.get("unix_socket")  # it keeps neither itself
         call(self, *args, **kwargs)
 
