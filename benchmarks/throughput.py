@@ -56,6 +56,7 @@ def _start(stack: ExitStack, peers: Sequence[Peer], worker_class: str, redis: in
                 run_gunicorn(peer, worker_class, "paths", _WORKERS, BENCH_REDIS_PORT=str(redis))
             )
             for path in _ENDPOINTS:
+                server.get(path)  # gunicorn listens before a worker has loaded its app
                 _load(server, path, 1)
             if peer.name != "bare" and not all(facts["recorded"] for facts in server.facts(_WORKERS)):
                 msg = f"a worker of {peer.shown} has recorded nothing"
