@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MODULE = "jinja2"
 DISTRIBUTION = "Jinja2"
-VERSIONS = ">=2.11,<4"
+VERSIONS = ">=3,<4"
 RECORDS = "name of each template, includes and all; of streams the template itself"
 
 

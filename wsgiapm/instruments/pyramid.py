@@ -9,7 +9,7 @@ from wsgiapm.instruments._patch import STATIC, Patch
 from wsgiapm.instruments._routes import mounted
 
 MODULE = "pyramid"
-VERSIONS = ">=1.10,<3"
+VERSIONS = ">=2,<3"
 RECORDS = "route and view; the view alone for traversal"
 
 
