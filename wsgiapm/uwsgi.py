@@ -36,6 +36,7 @@ class Adaptation:
         self._atexit: Callable[[], object] | None = None
         self._pid = 0
         self._word = -1
+        self._speaker = 0
 
     def install(self) -> None:
         """Take uwsgi's hooks, keeping who has them already."""
@@ -58,8 +59,12 @@ class Adaptation:
             native.forbid_threads("" if self._server.worker_id() > 0 else _NO_THREAD_YET)
 
     def _speaks(self) -> bool:
-        """Tell whether we are the first worker that has a request, if threads cannot be had at all."""
-        return self._word >= 0 and self._server.worker_id() > 0 and _take_token(self._word)
+        """Tell whether this is a worker, and the first that asks if all have the same to complain of: no threads."""
+        if self._server.worker_id() <= 0:
+            return False
+        if self._word >= 0 and self._speaker != os.getpid() and _take_token(self._word):
+            self._speaker = os.getpid()
+        return self._word < 0 or self._speaker == os.getpid()
 
     def _after_fork(self) -> None:
         """In a new worker, mule or spooler."""
