@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as in typing, which takes longer to import than all that is needed here
 if TYPE_CHECKING:
     from wsgiapm.agent import APMMiddleware, stop
     from wsgiapm.entry.frameworks import start

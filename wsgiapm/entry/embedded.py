@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 from types import FrameType, ModuleType
-from typing import Any
 
 from wsgiapm.entry.arrivals import watch_for
 from wsgiapm.entry.gate import guarded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _importing: Any = import_module("_frozen_importlib_external")
 _CALLABLE = "application"

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from types import ModuleType
-from typing import Any
 
 from wsgiapm.entry.arrivals import Arrival
 from wsgiapm.entry.gate import guarded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _AT_BEGIN = ("on_starting", "post_fork", "post_worker_init")
 _AT_END = ("worker_abort", "worker_exit", "child_exit", "on_exit")

@@ -5,44 +5,40 @@ from __future__ import annotations
 
 from functools import partial, wraps
 from types import ModuleType
-from typing import Any
 
 from wsgiapm.entry.arrivals import Arrival
 from wsgiapm.entry.gate import guarded
-from wsgiapm.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
-class Server(NamedTuple):
-    """Where a server takes its app: after `method` of `kind` the app is in `attribute`."""
-
-    module: str
-    kind: str
-    method: str
-    attribute: str
-
-
-SERVERS = (
+# The module and class of a server, and where it takes its app: after the method it is in the attribute.
+Server = tuple[str, str, str, str]
+SERVERS: tuple[Server, ...] = (
     # Django's runserver and Bottle's and Pyramid's default are this one.
-    Server("wsgiref.simple_server", "WSGIServer", "set_app", "application"),
-    Server("werkzeug.serving", "BaseWSGIServer", "__init__", "app"),
-    Server("waitress.server", "BaseWSGIServer", "__init__", "application"),
-    Server("cheroot.wsgi", "Server", "__init__", "wsgi_app"),
-    Server("gevent.pywsgi", "WSGIServer", "__init__", "application"),
-    Server("tornado.wsgi", "WSGIContainer", "__init__", "wsgi_application"),
+    ("wsgiref.simple_server", "WSGIServer", "set_app", "application"),
+    ("werkzeug.serving", "BaseWSGIServer", "__init__", "app"),
+    ("waitress.server", "BaseWSGIServer", "__init__", "application"),
+    ("cheroot.wsgi", "Server", "__init__", "wsgi_app"),
+    ("gevent.pywsgi", "WSGIServer", "__init__", "application"),
+    ("tornado.wsgi", "WSGIContainer", "__init__", "wsgi_application"),
 )
 
 
 def _attend(server: Server, module: ModuleType) -> None:
-    kind = getattr(module, server.kind)
-    taking = getattr(kind, server.method)
+    _, name, method, attribute = server
+    kind = getattr(module, name)
+    taking = getattr(kind, method)
 
     @wraps(taking)
     def take(instance: Any, *args: Any, **kwargs: Any) -> Any:
         result = taking(instance, *args, **kwargs)
-        guarded(_enclose, instance, server.attribute)
+        guarded(_enclose, instance, attribute)
         return result
 
-    setattr(kind, server.method, take)
+    setattr(kind, method, take)
 
 
 def _enclose(instance: Any, attribute: str) -> None:
@@ -53,4 +49,4 @@ def _enclose(instance: Any, attribute: str) -> None:
         setattr(instance, attribute, enclose(app))
 
 
-ARRIVALS: dict[str, Arrival] = {server.module: partial(_attend, server) for server in SERVERS}
+ARRIVALS: dict[str, Arrival] = {server[0]: partial(_attend, server) for server in SERVERS}
