@@ -49,7 +49,7 @@ class SeriesLimit:
         total = sum(counts.values())
         if total <= self._index.word(layout.TOLD_OFFSET):
             return None
-        names = list(dict.fromkeys(name for _, name in self._index.examples))
+        names = list(dict.fromkeys(name for reason, name in self._index.examples if reason in counts))
         reasons = ", ".join(f"{value} for {reason}" for reason, value in sorted(counts.items()))
         settings = sorted({_SETTINGS[reason] for reason in counts if reason in _SETTINGS})
         body = (

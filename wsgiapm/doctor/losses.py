@@ -39,7 +39,8 @@ def _examine_drops(instance: Instance, totals: Totals) -> Iterator[Finding]:
         elif what == "event":
             yield found("dropped-events", f"{amount} events were not kept ({reason})")
         else:
-            yield found("dropped-items", f"{amount} x {what} could not be kept ({reason})")
+            examples = _examples(instance, f"{what}: {reason}")
+            yield found("dropped-items", f"{amount} x {what} could not be kept ({reason}){examples}")
 
 
 def _examples(instance: Instance, reason: object) -> str:
