@@ -154,7 +154,7 @@ def test_installing_twice_is_installing_once(patch):
     try:
         assert lookup(patch) is first
         if original is not None and first is not original:
-            assert function_of(first).__wrapped__ is function_of(original)
+            assert function_of(function_of(first).__wrapped__) is function_of(original)
     finally:
         instruments.uninstall()
 
