@@ -74,6 +74,19 @@ def test_a_call_that_never_ends_counts_up_to_the_end_of_its_transaction():
     assert breakdown.components(0, 100)[DB] == 75
 
 
+def test_a_thread_that_looked_at_the_clock_too_early_takes_nothing_twice():
+    """Between looking and booking another thread may have booked what came later: no time is given to two."""
+    breakdown = Breakdown(Tally())
+    query = _begin(breakdown, DB, 0)
+    other = _begin(breakdown, CACHE, 50)
+    breakdown.close(other, 40)
+    breakdown.close(query, 60)
+
+    own = breakdown.components(0, 100)
+
+    assert (own[DB], own[CACHE], own[PYTHON]) == (60, 0, 40)
+
+
 def test_calls_are_known_by_operation():
     """How often a transaction made the same call is what tells of N+1."""
     breakdown = Breakdown(Tally())
