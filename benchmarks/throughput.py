@@ -113,7 +113,7 @@ def show(result: Any) -> str:
     for name, of_peer in result["peers"].items():
         if name != BARE.shown:
             rows.append([name, *(Figure(*of_peer[case]["ratio"]).show() if case in of_peer else "-" for case in cases)])
-    return f"{table(['', *cases], rows)}\n\nShare of the app's own, median of {result['rounds']} rounds (agents: fewer) and its 90 % interval."
+    return f"{table(['', *cases], rows)}\n\nShare of the app's own, median of {result['rounds']} rounds and its 90 % interval."
 
 
 if __name__ == "__main__":
