@@ -36,7 +36,8 @@ def enclose(app: WSGIApp) -> Any:
     """Return the app as a server is to have it: recorded, by whoever does it already, else by us."""
     if "uwsgi" in sys.modules:
         import_module("wsgiapm.uwsgi")
-    if APMMiddleware.made or isinstance(app, Middleware) or _is_no_wsgi_app(app):
+    is_middleware = isinstance(getattr(app, "__self__", app), Middleware)  # APMMiddleware gives a bound method
+    if APMMiddleware.made or is_middleware or _is_no_wsgi_app(app):
         return app
     return Enclosure(app, **_given)
 

@@ -74,6 +74,7 @@ def test_any_server_it_knows(serve, counts, wait_until, words):
 
 def test_bottle_under_gunicorn_with_gevent_workers(serve, count_walks):
     """An unchanged Bottle app."""
+    pytest.importorskip("bottle", reason="Bottle is not installed for this Python")
     _, client = serve(*GUNICORN, "--worker-class=gevent", "--workers=2", "bottled:app")
     count_walks(client, "/walks/<pk:int>")
 
