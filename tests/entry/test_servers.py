@@ -155,7 +155,7 @@ def test_users_hooks_are_called_too(serve, counts, tmp_path, wait_until):
 
 
 def test_how_a_worker_ended_is_known(serve, counts, wait_until):
-    """The master's hook is in the chain: a killed worker's request is an aborted one, and said to have been killed."""
+    """The master's hook is in the chain: it finds the exit status, which the next worker tells of the one that was killed."""
     import psutil
 
     running, client = serve(*GUNICORN, "--workers=1", "plain:app")
@@ -164,5 +164,6 @@ def test_how_a_worker_ended_is_known(serve, counts, wait_until):
     worker.send_signal(signal.SIGKILL)
     running.wait_for_output(r"Booting worker(.|\n)*Booting worker")
     wait_until(lambda: client.get("/walks/1")[0] == 200, "the next one answers")
+    running.wait_for_output(r"died \(killed, SIGKILL\) while idle")
     wait_until(lambda: counts.total >= 2, "both are counted")
     assert counts.requests == {("/walks/*", 200): 2}
