@@ -256,6 +256,17 @@ def test_a_plan_of_postgresql_keeps_its_estimates_alone():
     assert "(name = ?::text)" in folded
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\x0c", "\u2028"])
+def test_a_literal_of_several_lines_is_one_in_a_plan(ending):
+    """PostgreSQL writes it as it is: what looks like a line of the plan is still a value."""
+    value = f"first{ending}{SECRET} (cost=1.00 rows=4711 width=1){ending}last"
+    plan = f"Seq Scan on goods  (cost=0.00..25.88 rows=6 width=32)\n  Filter: (name = '{value}'::text)\n  Rows"
+
+    assert without_literals(plan, "postgresql") == (
+        "Seq Scan on goods  (cost=0.00..25.88 rows=6 width=32)\n  Filter: (name = ?::text)\n  Rows"
+    )
+
+
 def test_a_plan_of_mysql_keeps_its_estimates_alone():
     """Numbers are numbers of the plan; what stands in a text may be a value."""
     plan = json.dumps(

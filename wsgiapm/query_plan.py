@@ -24,8 +24,8 @@ _PREFIXES: Final = {
 }
 _WRITES = words("INSERT UPDATE DELETE MERGE REPLACE CALL INTO OUTFILE DUMPFILE")
 _LONGEST = 8000
-# What PostgreSQL says of its own estimates, and of no value in the statement.
-_ESTIMATES = re.compile(r"\(cost=[\d.]+ rows=\d+ width=\d+\)$|\(cost=[\d.]+\.\.[\d.]+ rows=\d+ width=\d+\)$")
+# What PostgreSQL says of its own estimates at the end of a line, and of no value in the statement.
+_ESTIMATES = re.compile(r"\(cost=[\d.]+ rows=\d+ width=\d+\)\s*$", re.MULTILINE)
 _PLAIN_NUMBER = re.compile(r"[\d.]+[KMG]?")
 _COSTS = ("cost", "filtered", "data_read_per_join")
 
@@ -74,20 +74,17 @@ def without_literals(plan: str, system: str) -> str:
         told = json.loads(plan)
         if isinstance(told, dict | list):
             return json.dumps(_fold_json("", told, system), indent=1)[:_LONGEST]
-    return "\n".join(_fold_line(line, system) for line in plan.splitlines())[:_LONGEST]
+    return _fold(plan, system, [found.span() for found in _ESTIMATES.finditer(plan)])[:_LONGEST]
 
 
-def _fold_line(line: str, system: str) -> str:
-    estimates = _ESTIMATES.search(line.rstrip())
-    text = line[: estimates.start()] if estimates else line
-    return _fold(text, system) + (estimates.group() if estimates else "")
-
-
-def _fold(text: str, system: str) -> str:
-    folded = []
+def _fold(text: str, system: str, estimates: Sequence[tuple[int, int]] = ()) -> str:
+    """Fold all lines at once, for a literal may have several; numbers that lie within `estimates` stay."""
+    folded, end = [], 0
     for token in tokens(text, DIALECTS.get(system, UNKNOWN)):
+        start, end = end, end + len(token.text)
         is_comment = token.kind == BLANK and not token.text.isspace()
-        folded.append("?" if token.kind == LITERAL else " " if is_comment else token.text)
+        is_value = token.kind == LITERAL and not any(first <= start and end <= last for first, last in estimates)
+        folded.append("?" if is_value else " " if is_comment else token.text)
     return "".join(folded)
 
 
