@@ -33,6 +33,7 @@ TABLE: Final = {
     "psycopg2": "psycopg2",
     "pymysql": "pymysql",
     "pyramid": "pyramid",
+    "redis": "redis",
     "sqlite3": "sqlite3",
 }
 """The library's module by the instrument's name, which is also that of its module here."""
