@@ -21,7 +21,7 @@ from wsgiapm.coroner import FindStatus
 from wsgiapm.farewell import say_farewell
 from wsgiapm.harvest import Harvester, know_nothing
 from wsgiapm.instruments import announce as announce_instruments
-from wsgiapm.instruments import install
+from wsgiapm.instruments import install, uninstall_early
 from wsgiapm.joining import join_or_count_alone
 from wsgiapm.locked_recorder import check_interpreter, make_recorder
 from wsgiapm.middleware import Middleware, WSGIApp
@@ -69,8 +69,8 @@ class Agent:
         for problem in self.problems:
             log.error("setting %s: %s", problem.name, problem.message)
         try:
-            failed = partial(self.failed, layout.INSTRUMENT_ERRORS)
-            install(settings.disabled_instruments, failed, settings.uploaded_sql)
+            disabled, failed = settings.disabled_instruments, partial(self.failed, layout.INSTRUMENT_ERRORS)
+            install(disabled, failed, settings.uploaded_sql)
         except Exception:  # a gate
             self.failed(layout.INSTRUMENT_ERRORS)
         check_interpreter()
@@ -222,10 +222,7 @@ class APMMiddleware(Middleware):
 
 
 def start(**settings: object) -> None:
-    """Start the agent in this process; a second call with the same settings does nothing.
-
-    Keywords are settings. Raises TypeError for one that is not.
-    """
+    """Start the agent in this process, once; keywords are settings. Raises TypeError for one that is not."""
     _process.agent_for(resolve(settings)).start()
 
 
@@ -236,10 +233,11 @@ def stop() -> None:
 
 
 def start_all() -> None:
-    """Start the agents of all middlewares in this process, or the one of the plain settings if there are none."""
+    """Start the agents of all middlewares in this process, or the one of the plain settings if none has been made."""
     _process.hooked = True
-    for agent in list(_process.agents.values()) or [_process.agent_for(resolve())]:
+    for agent in list(_process.agents.values()) or ([] if APMMiddleware.made else [_process.agent_for(resolve())]):
         agent.start()
+    uninstall_early()
 
 
 def failed(gate: int) -> None:

@@ -7,11 +7,14 @@ Never twice: once the app has made an APMMiddleware, or said that it wants none,
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib import import_module
 from typing import Any
 
-from wsgiapm import agent
+from wsgiapm import agent, instruments
 from wsgiapm.agent import APMMiddleware
+from wsgiapm.aggregate import layout
+from wsgiapm.config import resolve
 from wsgiapm.middleware import Middleware, WSGIApp
 
 _given: dict[str, object] = {}
@@ -30,6 +33,16 @@ def start(**settings: object) -> None:
     agent.start(**settings)
     _given.clear()
     _given.update(settings)
+
+
+def prepare() -> None:
+    """Install the instruments, right before an app is loaded that will be enclosed: it may open connections meanwhile.
+
+    The agent starts later, so only what the environment and the file of settings say is known. Not before gevent patches.
+    """
+    settings = resolve(_given).settings
+    if settings.enabled:
+        instruments.install_early(settings.disabled_instruments, partial(agent.failed, layout.INSTRUMENT_ERRORS))
 
 
 def enclose(app: WSGIApp) -> Any:

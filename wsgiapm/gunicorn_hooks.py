@@ -5,14 +5,16 @@ Import them into `gunicorn.conf.py` by name, or load this module whole: `gunicor
 app:app`. gunicorn then takes every public name of the module that is a setting's name, so the hooks are the only ones.
 
 What the order of things allows: `on_starting`, `post_fork` and `child_exit` run before gevent has patched, or in the
-master, so nothing is started there; `post_fork` runs before the worker gives up root. The agent starts in
-`post_worker_init`, or at the first request.
+master, so nothing is started there; `post_fork` runs before the worker gives up root. The instruments are installed
+right before the worker loads the app, which may open connections meanwhile. The agent starts in `post_worker_init`, or at
+the first request.
 
 The app need not be wrapped: the hook does it, unless the app has made an APMMiddleware itself.
 """
 
 import os as _os
 import sys as _sys
+from collections.abc import Callable as _Callable
 from typing import Any as _Any
 
 from wsgiapm import log as _log
@@ -23,6 +25,7 @@ from wsgiapm.agent import start_all as _start_all
 from wsgiapm.aggregate.directory import create_directory as _create_directory
 from wsgiapm.config import shared_directory as _shared_directory
 from wsgiapm.enclosing import enclose as _enclose
+from wsgiapm.enclosing import prepare as _prepare
 from wsgiapm.errors import WsgiapmError as _WsgiapmError
 from wsgiapm.exit_statuses import ExitStatuses as _ExitStatuses
 from wsgiapm.parting import end_all as _end_all
@@ -55,7 +58,18 @@ def on_starting(server: _Any) -> None:
 
 
 def post_fork(server: _Any, worker: _Any) -> None:
-    """In the worker, before its app is loaded: nothing, gevent has not patched yet and we may still be root."""
+    """In the worker, where gevent has not patched yet and we may still be root: see that we are told before the app is loaded."""
+    load = getattr(worker, "load_wsgi", None)  # when it is called, both is done
+    if callable(load):
+        worker.load_wsgi = _prepared(load)
+
+
+def _prepared(load: _Callable[[], _Any]) -> _Callable[[], _Any]:
+    def load_wsgi() -> _Any:
+        _prepare()
+        return load()
+
+    return load_wsgi
 
 
 def post_worker_init(worker: _Any) -> None:

@@ -8,6 +8,7 @@ one. It is imported when its library is.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from functools import partial
 from importlib import import_module
@@ -39,6 +40,24 @@ TABLE: Final = {
 """The library's module by the instrument's name, which is also that of its module here."""
 
 _news = News()
+# Those that are on before it is known whether they are wanted.
+_early: set[str] = set()
+
+
+def install_early(disabled: Collection[str], failed: Failed) -> None:
+    """Install before an agent starts: a connection that the app opens while it is imported is recorded later, too.
+
+    `disabled` are those known not to be wanted. What `install` is then told is disabled is taken away.
+    """
+    for name, library in TABLE.items():
+        if name not in disabled:
+            _early.add(name)
+            _patch.when_imported(library, partial(_install_early, name, failed), failed)
+
+
+def _install_early(name: str, failed: Failed) -> None:
+    if name in _early:
+        _install(name, failed)
 
 
 def install(disabled: Collection[str], failed: Failed, record_sql: str = "obfuscated") -> None:
@@ -49,7 +68,24 @@ def install(disabled: Collection[str], failed: Failed, record_sql: str = "obfusc
     _record_sql.configure(record_sql)
     for name, library in TABLE.items():
         if name not in disabled:
+            _early.discard(name)
             _patch.when_imported(library, partial(_install, name, failed), failed)
+        elif name in _early:
+            _take_away(name)
+
+
+def uninstall_early() -> None:
+    """Take away what has been installed early and was not wanted since."""
+    for name in sorted(_early):
+        _take_away(name)
+
+
+def _take_away(name: str) -> None:
+    _early.discard(name)
+    instrument = sys.modules.get(f"{__name__}.{name}")
+    if instrument is not None:
+        _patch.take_away(instrument.PATCHES)
+        _news.withdraw(name)
 
 
 def _install(name: str, failed: Failed) -> None:
@@ -67,6 +103,7 @@ def announce(*, aloud: bool) -> None:
 
 def uninstall() -> None:
     """Undo everything that was installed."""
+    _early.clear()
     _patch.undo()
     _news.forget()
     _record_sql.forget()

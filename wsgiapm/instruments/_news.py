@@ -44,6 +44,11 @@ class News:
         """Tell everything anew."""
         self._admitted.clear()
 
+    def withdraw(self, name: str) -> None:
+        """Tell nothing of an instrument that has been taken away before anything was told."""
+        self._admitted.pop(name, None)
+        self._waiting = [news for news in self._waiting if not news[1].startswith(f"instrument {name}: ")]
+
     def admit(self, name: str, instrument: ModuleType) -> bool:
         """Tell whether an instrument is to be installed for its library, which is being imported."""
         if name not in self._admitted:

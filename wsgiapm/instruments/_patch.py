@@ -30,6 +30,7 @@ __all__ = [
     "install",
     "is_imported",
     "spanning",
+    "take_away",
     "traced",
     "undo",
     "when_imported",
@@ -189,18 +190,23 @@ def _apply(patch: AnyPatch, failed: Failed, admit: Admit, module: ModuleType) ->
         failed()
 
 
-def undo() -> None:
-    """Put everything back as it was; what was inherited is inherited again.
+def take_away(patches: Sequence[AnyPatch]) -> None:
+    """Put back what these patches have changed, and change nothing by them later; what was inherited is inherited again.
 
     Where somebody else has patched over ours, that stays, for it calls ours.
     """
-    for installed in reversed(_installed.values()):
+    for patch in reversed(patches):
+        installed = _installed.pop(patch, None)
         if installed is not None and vars(installed.holder).get(installed.attribute) is installed.ours:
             if installed.own:
                 setattr(installed.holder, installed.attribute, installed.original)
             else:
                 delattr(installed.holder, installed.attribute)
-    _installed.clear()
+
+
+def undo() -> None:
+    """Put everything back as it was."""
+    take_away(list(_installed))
     _watch.before.clear()
     _watch.patches.clear()
     if _watch in sys.meta_path:
