@@ -246,10 +246,7 @@ def failed(gate: int) -> None:
 
 
 def adapt_to_server(before_request: Callable[[], None], speaks: Callable[[], bool]) -> None:
-    """Say what to do before each request (it must not raise), and whether this process speaks in the log for all like it.
-
-    Only middlewares that are made later do so.
-    """
+    """Say what middlewares made later do before each request (never raising), and whether we speak in the log for all."""
     _process.hooked, _process.before_request, _process.speaks = True, before_request, speaks
 
 
@@ -276,6 +273,11 @@ def end_all() -> None:
     """Write the last gauges of this process, which is about to end."""
     for agent in list(_process.agents.values()):
         agent.end()
+
+
+def any_agent() -> Agent:
+    """Return the agent that records what comes by no middleware: the first one of this process."""
+    return next(iter(_process.agents.values()), None) or _process.agent_for(resolve())
 
 
 def recorders() -> list[Recorder]:

@@ -29,8 +29,12 @@ Key = tuple[str, Operation]
 class Callers:
     """Counts in the segment of this process."""
 
-    def __init__(self, instance: Instance, most: int) -> None:
-        """`most` is the number of pairs of a route and an operation; beyond it they are `(other)`."""
+    def __init__(self, instance: Instance, most: int, scope: str) -> None:
+        """`most` is the number of pairs of a transaction and an operation; beyond it they are `(other)`.
+
+        `scope` is the attribute that names the transactions.
+        """
+        self._scope = scope
         self._instance = instance
         self._most = most
         self._quota = Quota(instance, {schema.CALLER}.__contains__, most)
@@ -91,11 +95,11 @@ class Callers:
         """Return where to count, and why not under its own name; None when the index is busy."""
         route, operation = key
         route = route.encode(errors="replace").decode()  # a lone surrogate would stop every exporter
-        attributes = schema.caller_attributes(route, identify(operation))
+        attributes = schema.caller_attributes(self._scope, route, identify(operation))
         reason = ""
         if (schema.CALLER, attributes) not in self._instance.index.by_key:
             reason = self._quota.refuse(new=True)
             if reason:
-                attributes = schema.caller_attributes(schema.OTHER, schema.OTHER)
+                attributes = schema.caller_attributes(self._scope, schema.OTHER, schema.OTHER)
         series = self._instance.series(schema.CALLER, attributes)
         return (None if series is None else series.head), reason

@@ -37,6 +37,11 @@ class LockedOperations(Operations):
         with self.lock:
             super().finish(breakdown, route)
 
+    def finish_task(self, breakdown: Breakdown, task: str) -> None:
+        """See `Operations`."""
+        with self.lock:
+            super().finish_task(breakdown, task)
+
 
 class LockedRecorder(Recorder):
     """Counts one transaction after the other."""

@@ -49,7 +49,8 @@ class Operations:
         self._waiting: list[tuple[Operation, str | None, int]] = []
         self._reserved: dict[str, tuple[Series, Series]] = {}
         self._drops = Drops(instance, "operation")
-        self._callers = Callers(instance, self._most)
+        self._callers = Callers(instance, self._most, schema.ROUTE)
+        self._task_callers = Callers(instance, self._most, schema.TASK)
         self._sites = Sites(instance)
 
     def count(self, operation: Operation, error: str | None, duration: int) -> None:
@@ -77,7 +78,13 @@ class Operations:
         """Count by route which operations a transaction has called."""
         self._callers.count(route, breakdown.calls)
         if breakdown.noticed is not None:
-            self._sites.tell(breakdown, route)
+            self._sites.tell(breakdown, schema.ROUTE, route)
+
+    def finish_task(self, breakdown: Breakdown, task: str) -> None:
+        """Count by background task which operations a run of it has called."""
+        self._task_callers.count(task, breakdown.calls)
+        if breakdown.noticed is not None:
+            self._sites.tell(breakdown, schema.TASK, task)
 
     def work_off(self) -> None:
         """Count what had to wait for the index, as far as it is free now."""
@@ -92,6 +99,7 @@ class Operations:
                 break
         self._drops.work_off()
         self._callers.work_off()
+        self._task_callers.work_off()
 
     def _count_slowly(self, operation: Operation, error: str | None, duration: int) -> None:
         if self._add(operation, error, duration):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is counted by route besides the requests: clients that went away, and how long streams lasted.
+"""What is counted besides transactions: clients that went away, how long streams lasted, how long tasks had waited.
 
 Rare enough that all of it takes the slow way through the shared index.
 """
@@ -25,6 +25,7 @@ class Outcomes:
         self._max_series = max_series
         self.count_series = SeriesCount(instance.index, schema.is_not_detail).count
         self._streams: dict[tuple[str, str], Durations] = {}
+        self._waits: dict[str, Durations] = {}
         self._waiting: dict[str, int] = {}
 
     def count_disconnect(self, route: str) -> None:
@@ -42,6 +43,19 @@ class Outcomes:
             durations = self._streams.get((route, kind))
         if durations is None:
             durations = self._make_durations(route, kind)
+        durations.record(duration)
+
+    def record_wait(self, task: str, duration: int) -> None:
+        """Count that a background task had been waiting in a queue for `duration` nanoseconds."""
+        durations = self._waits.get(task)
+        if durations is None:
+            known = task if len(self._waits) < self._max_series else schema.OTHER
+            if self._is_full(schema.TASK_QUEUE_TIME, ((schema.TASK, known),)):
+                known = schema.OTHER
+            durations = self._waits.get(known)
+            if durations is None:
+                durations = Durations(self._instance, schema.TASK_QUEUE_TIME, ((schema.TASK, known),))
+                self._waits[known] = durations
         durations.record(duration)
 
     def work_off(self) -> None:

@@ -30,7 +30,7 @@ class Parts:
         if len(sums) == _WITHOUT_PARTS or series.head in self.heads:
             return True
         try:
-            found = self._instance.series(schema.REQUEST_PARTS, series.attributes)
+            found = self._instance.series(schema.PARTS_OF[series.metric], series.attributes)
         except (IndexFullError, OSError):
             return True  # then all of the time is Python's
         if found is None:

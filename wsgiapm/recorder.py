@@ -256,17 +256,17 @@ class Recorder:
         if key in self._folded:
             return self._folded[key], "max_series"
         name, status, method, error = key
-        attributes = self._labels.of(name, status, method, error)
-        known = self.instance.index.by_key.get((schema.REQUEST_DURATION, attributes))
+        wanted = self._labels.series(name, status, method, error)
+        known = self.instance.index.by_key.get(wanted)
         count = self.outcomes.count_series()
         reason = "max_series" if known is None and count >= self._max_series else ""
         if reason:
-            attributes = self._labels.of(schema.OTHER, status, method, error)
-            known = self.instance.index.by_key.get((schema.REQUEST_DURATION, attributes))
+            wanted = self._labels.series(schema.OTHER, status, method, error)
+            known = self.instance.index.by_key.get(wanted)
             if known is None and count >= self._max_series + _OTHER_SERIES:
                 return self._other(key), reason
         if known is None:
-            known = self.instance.series(schema.REQUEST_DURATION, attributes)
+            known = self.instance.series(*wanted)
         if known is None or not self.instance.cover(known.head + known.head_cells):
             return None
         entry = self._entry(known)
@@ -278,9 +278,7 @@ class Recorder:
         return entry, reason
 
     def _other(self, key: Key) -> Entry:
-        failed = any(name == schema.ERROR for name, _ in self._labels.of(*key))
-        attributes = schema.OTHER_ERRORS if failed else schema.OTHER_REQUESTS
-        return self._entry(self.instance.index.by_key[schema.REQUEST_DURATION, attributes])
+        return self._entry(self.instance.other(*self._labels.other(*key)))
 
     def _entry(self, series: Series) -> Entry:
         return series.head, series.head + 2, series.blocks_of(self.instance.table_number), series

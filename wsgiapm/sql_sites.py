@@ -67,15 +67,18 @@ class Sites:
         self._told[operation, reason] = now
         return True
 
-    def tell(self, breakdown: Breakdown, route: str) -> None:
-        """Tell of what was noticed in a transaction, now that it has ended and all its calls are known."""
+    def tell(self, breakdown: Breakdown, scope: str, route: str) -> None:
+        """Tell of what was noticed in a transaction, now that it has ended and all its calls are known.
+
+        `scope` is the attribute that names the transaction.
+        """
         noticed, breakdown.noticed = breakdown.noticed, None
         journal = self._instance.journal
         for each in noticed or ():
             if journal is not None:
-                journal.post(layout.SQL_EVENT, self._payload(each, breakdown, route))
+                journal.post(layout.SQL_EVENT, self._payload(each, breakdown, scope, route))
 
-    def _payload(self, noticed: Noticed, breakdown: Breakdown, route: str) -> bytes:
+    def _payload(self, noticed: Noticed, breakdown: Breakdown, scope: str, route: str) -> bytes:
         operation, reason, site, duration = noticed
         count = 1
         if reason == N_PLUS_ONE:
@@ -88,7 +91,7 @@ class Sites:
         attributes = {
             schema.OPERATION: identify(operation),
             "reason": reason,
-            schema.ROUTE: route,
+            scope: route,
             "code.file.path": site.file[-_LONGEST_FILE:],
             "code.line.number": site.line,
             "code.function.name": site.function[:_LONGEST_FUNCTION],

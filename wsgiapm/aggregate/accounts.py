@@ -7,9 +7,10 @@ What has no room is counted in cells that were reserved in the beginning.
 from __future__ import annotations
 
 from bisect import bisect_left
+from contextlib import suppress
 
 from wsgiapm import clock
-from wsgiapm.aggregate.adoption import Ended
+from wsgiapm.aggregate.adoption import Aborted, Ended
 from wsgiapm.aggregate.budget import BusyError
 from wsgiapm.aggregate.catalogue import Series
 from wsgiapm.aggregate.histogram import BLOCKS, Table
@@ -20,12 +21,15 @@ from wsgiapm.aggregate.schema import (
     ABORTED_REQUESTS,
     DROPPED,
     METRICS,
+    OTHER,
     OTHER_ERRORS,
     OTHER_REQUESTS,
+    OUTCOMES,
     REQUEST_DURATION,
+    TASK_DURATION,
     UNKNOWN,
     aborted_attributes,
-    request_attributes,
+    task_attributes,
 )
 from wsgiapm.aggregate.segment import Segment
 from wsgiapm.aggregate.snapshot import Attributes
@@ -43,6 +47,7 @@ class Accounts:
         self.table: Table
         self.dropped: dict[str, int] = {}
         self._refused_until = 0
+        self._tasks_reserved = False
         self._turn = Turn()
 
     @property
@@ -63,15 +68,32 @@ class Accounts:
         if self.index.add_name(UNKNOWN) is None:
             raise BusyError
         for attributes in (OTHER_REQUESTS, OTHER_ERRORS):
-            series = self._require(REQUEST_DURATION, attributes)
-            for octave in range(BLOCKS):
-                if not self.add_block(series, octave):
-                    raise BusyError
+            self._require_whole(REQUEST_DURATION, attributes)
         for reason in ("killed", "timeout"):
             self._require(ABORTED_REQUESTS, aborted_attributes(UNKNOWN, reason))
         for reason in ("max_series", "budget", "busy"):
             series = self._require(DROPPED, (("reason", reason), ("what", "series")))
             self.dropped[reason] = series.head
+
+    def reserve_tasks(self) -> None:
+        """Make sure of the same for background tasks, in a process that runs some; what is refused is none the worse."""
+        if self._tasks_reserved:
+            return
+        with suppress(BusyError, IndexFullError, OSError):
+            for outcome in OUTCOMES:
+                self._require_whole(TASK_DURATION, task_attributes(OTHER, outcome))
+            self._tasks_reserved = True
+
+    def other(self, metric: str, attributes: Attributes) -> Series:
+        """Return the series that was reserved for what does not fit; a task's is a request's where there was no room."""
+        by_key = self.index.by_key
+        return by_key.get((metric, attributes)) or by_key[REQUEST_DURATION, OTHER_REQUESTS]
+
+    def _require_whole(self, metric: str, attributes: Attributes) -> None:
+        series = self._require(metric, attributes)
+        for octave in range(BLOCKS):
+            if not self.add_block(series, octave):
+                raise BusyError
 
     def _require(self, metric: str, attributes: Attributes) -> Series:
         series = self.series(metric, attributes)
@@ -142,12 +164,12 @@ class Accounts:
             _block_end(series, number, self.table, octave)
         )
 
-    def aborted_position(self, name: str, reason: str) -> int | None:
-        """Return the cell where transactions aborted on this route are counted; None when the index is busy."""
+    def aborted_position(self, aborted: Aborted) -> int | None:
+        """Return the cell where transactions are counted that were aborted there; None when the index is busy."""
         try:
-            series = self.series(ABORTED_REQUESTS, aborted_attributes(name, reason))
+            series = self.series(*aborted.series)
         except (IndexFullError, OSError):
-            series = self.index.by_key.get((ABORTED_REQUESTS, aborted_attributes(UNKNOWN, reason)))
+            series = self.index.by_key.get((ABORTED_REQUESTS, aborted_attributes(UNKNOWN, aborted.reason)))
             if series is not None and series.head >= len(self.cells):
                 return None
         return None if series is None else series.head
@@ -155,11 +177,10 @@ class Accounts:
     def ended_position(self, ended: Ended) -> tuple[int, int] | None:
         """Return the head and the cell of a transaction that another process ended; None when the index is busy."""
         row = ended.row
-        attributes = request_attributes(ended.route, row.status, row.method, row.scheme, row.error)
         cell = bisect_left(self.table.uppers, row.duration)
         octave = self.table.octaves[cell]
         try:
-            series = self.series(REQUEST_DURATION, attributes)
+            series = self.series(*ended.series)
             if series is None or not self.add_block(series, octave):
                 return None
         except (IndexFullError, OSError):

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from wsgiapm.aggregate import layout
+from wsgiapm.aggregate import layout, schema
 from wsgiapm.aggregate.catalogue import Catalogue, Series
 from wsgiapm.aggregate.in_flight import Row, free_row, read_rows
 from wsgiapm.aggregate.index import Index
-from wsgiapm.aggregate.schema import ABORTED_REQUESTS, UNKNOWN
+from wsgiapm.aggregate.schema import ABORTED_REQUESTS, ABORTED_TASKS, UNKNOWN
+from wsgiapm.aggregate.snapshot import Attributes
 from wsgiapm.named_tuple import NamedTuple
 
 
@@ -26,12 +27,28 @@ class Aborted(NamedTuple):
     count: int  # type: ignore[assignment]  # of the tuple's own `count` there is no use
     row: Row | None
 
+    @property
+    def series(self) -> tuple[str, Attributes]:
+        """The metric it is counted in, and under which attributes."""
+        if self.row is not None and self.row.is_task:
+            return ABORTED_TASKS, (("reason", self.reason), (schema.TASK, self.route))
+        return ABORTED_REQUESTS, schema.aborted_attributes(self.route, self.reason)
+
 
 class Ended(NamedTuple):
     """A transaction that had ended and waited for a free index when its process died."""
 
     route: str
     row: Row
+
+    @property
+    def series(self) -> tuple[str, Attributes]:
+        """The metric it is counted in, and under which attributes."""
+        row = self.row
+        if row.is_task:
+            return schema.TASK_DURATION, schema.task_attributes(self.route, row.status)
+        attributes = schema.request_attributes(self.route, row.status, row.method, row.scheme, row.error)
+        return schema.REQUEST_DURATION, attributes
 
 
 class Left(NamedTuple):
@@ -67,7 +84,7 @@ def committed(catalogue: Catalogue, cells: Sequence[int]) -> int:
 def aborted_before(series: Iterable[Series], cells: Sequence[int]) -> int:
     """Return how many transactions a segment has already counted as aborted."""
     end = len(cells)
-    return sum(cells[s.head] for s in series if s.metric == ABORTED_REQUESTS and s.head < end)
+    return sum(cells[s.head] for s in series if s.metric in (ABORTED_REQUESTS, ABORTED_TASKS) and s.head < end)
 
 
 def find_left(catalogue: Catalogue, cells: memoryview[int]) -> Left:
@@ -103,7 +120,7 @@ class Owner(Protocol):
     def cells(self) -> memoryview[int]:
         """Return the words of the segment as it is mapped now."""
 
-    def aborted_position(self, route: str, reason: str) -> int | None:
+    def aborted_position(self, aborted: Aborted) -> int | None:
         """Return the cell of a counter; None when the index could not be written now."""
 
     def ended_position(self, ended: Ended) -> tuple[int, int] | None:
@@ -119,7 +136,7 @@ class Settlement:
         self._owner = owner
         self.aborted: list[Aborted] = []
         self._places: dict[Ended, tuple[int, int]] = {}
-        self._positions: dict[tuple[str, str], int] = {}
+        self._positions: dict[tuple[str, Attributes], int] = {}
 
     def settle(self) -> bool:
         """Count what was left and free its rows; returns False when the index was busy and the rest has to wait."""
@@ -138,7 +155,7 @@ class Settlement:
         for ended in left.ended:
             self._commit(ended, *self._places[ended])
         for entry in left.aborted:
-            self._abort(entry, self._positions[entry.route, entry.reason])
+            self._abort(entry, self._positions[entry.series])
         self.aborted = left.aborted
         cells = self._owner.cells
         cells[layout.ROWLESS] = 0
@@ -155,12 +172,12 @@ class Settlement:
                 if place is not None:
                     self._places[ended] = place
         for entry in left.aborted:
-            if (entry.route, entry.reason) not in self._positions:
-                position = self._owner.aborted_position(entry.route, entry.reason)
+            if entry.series not in self._positions:
+                position = self._owner.aborted_position(entry)
                 if position is not None:
-                    self._positions[entry.route, entry.reason] = position
+                    self._positions[entry.series] = position
         found = all(ended in self._places for ended in left.ended)
-        return found and all((entry.route, entry.reason) in self._positions for entry in left.aborted)
+        return found and all(entry.series in self._positions for entry in left.aborted)
 
     def _free_counted(self, left: Left) -> None:
         # Before anything else, so that later only the row that is being dealt with may be in doubt.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from wsgiapm.aggregate import layout
 from wsgiapm.aggregate.layout import FIRST_ROW, ROW_WORDS, ROWS, ROWS_ALLOCATED, usable_rows
-from wsgiapm.aggregate.schema import METHODS, SCHEMES
+from wsgiapm.aggregate.schema import METHODS, SCHEMES, TASK_CODE, TASK_METHOD
 from wsgiapm.named_tuple import NamedTuple
 
 _POSITIONS = range(FIRST_ROW, FIRST_ROW + ROWS * ROW_WORDS, ROW_WORDS)
@@ -15,6 +15,8 @@ _ALL_FREE = bytes(ROWS * layout.WORD)
 
 _DOUBTS = {layout.ENDED: 0, layout.COUNTING: 2, layout.ENDED_COUNTING: 3, layout.ABORTING: 3}
 
+
+_METHODS = {**dict(enumerate(METHODS)), TASK_CODE: TASK_METHOD}
 
 # A million requests a second for eight years, and more greenlets than fit into memory.
 _BEGUN_AT_MOST = 1 << 48
@@ -37,6 +39,11 @@ class Row(NamedTuple):
     state: int
     word: int
     detail: int
+
+    @property
+    def is_task(self) -> bool:
+        """Whether it is a background task, and no request."""
+        return self.method == TASK_METHOD
 
     @property
     def ended(self) -> bool:
@@ -98,7 +105,7 @@ def _read_row(cells: Sequence[int], position: int) -> Row:
         position,
         start,
         word >> 32,
-        METHODS[method] if method < len(METHODS) else METHODS[0],
+        _METHODS.get(method, METHODS[0]),
         SCHEMES[word >> 4 & 1],
         word & 0xF,
         third,

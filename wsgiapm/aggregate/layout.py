@@ -114,11 +114,12 @@ segment-N
                          0      monotonic start, 0 when the row is free
                          1      name << 32 | method << 8 | scheme << 4 | state
                          2      native identifier of the thread; in states 3 and 4 the duration
-                         3      in states 3 and 4: status code, + 65536 if it failed; else 0
+                         3      in states 3 and 4: status code, + 65536 if it failed; else 0. A task's status: 1 it
+                                went well, 2 it failed, 3 it is to be tried again
                          Methods: 0 any other, 1 GET, 2 HEAD, 3 POST, 4 PUT, 5 DELETE, 6 CONNECT, 7 OPTIONS,
                          8 TRACE, 9 PATCH, 10 QUERY. Schemes: 0 http, 1 https.
-                         States: 1 running, 2 being counted, 3 ended and waiting for a free index,
-                         4 as 3, and being counted; 5 being counted as aborted by an adopter
+                         Method 255: no request but a background task. States: 1 running, 2 being counted, 3 ended and
+                         waiting for a free index, 4 as 3, and being counted; 5 being counted as aborted by an adopter
     69632    65536 k   chunks 0 to k - 1: cells
 
 All segments have the same cells at the same place, so the merged counters are the sum of the files; one in which a cell
@@ -131,7 +132,7 @@ and then sets word 5 to 2048.
 A transaction begins by raising word 32 and then writing its row. It ends by setting its row's state to 2, adding to
 the sums, adding 1 to exactly one histogram cell of a series of kind 3 (this store is the commit), and freeing the row.
 So at any instant: begun = committed + aborted + running + ended. What a killed process left is
-``begun - committed - aborted``: an adopter adds as many to ``wsgiapm.aborted_requests``, by the rows (those in states 3
+``begun - committed - aborted``: an adopter adds as many to ``wsgiapm.aborted_requests`` and ``wsgiapm.aborted_tasks``, by the rows (those in states 3
 and 4 it commits); if there are more rows than that, it first frees as many that had been counted already: of those in
 states 4 and 5, then of those in state 2. A transaction that
 is to be ignored lowers word 32 again.

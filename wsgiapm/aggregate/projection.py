@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from wsgiapm.aggregate import layout, schema
@@ -19,6 +20,7 @@ from wsgiapm.aggregate.histogram import OVERFLOW, Table
 from wsgiapm.aggregate.layout import FIRST_CELL
 from wsgiapm.aggregate.observations import MergedCells, Observed, make_point
 from wsgiapm.aggregate.snapshot import Attributes, Family, FamilyStream, HistogramPoint, NumberPoint
+from wsgiapm.aggregate.task_projection import Tasks
 from wsgiapm.aggregate.workers import Worker, worker_families
 from wsgiapm.pace import Pace, at_once, in_parts
 
@@ -138,12 +140,14 @@ def _request_points(
             yield point
 
 
-def _read_ended(workers: Sequence[Worker], tables: Sequence[Table]) -> dict[Attributes, _Total]:
-    """Return what had ended in dead workers and is not in their cells yet."""
+def _read_ended(workers: Sequence[Worker], tables: Sequence[Table], metric: str) -> dict[Attributes, _Total]:
+    """Return what had ended in dead workers and is not in their cells yet, as far as it is counted in this metric."""
     found: dict[Attributes, _Total] = {}
     for its_t, entry in ((worker.header[layout.APDEX_T], entry) for worker in workers for entry in worker.ended):
         row, table = entry.row, next((table for table in tables if table.apdex_t == its_t), tables[-1])
-        attributes = schema.request_attributes(entry.route, row.status, row.method, row.scheme, row.error)
+        its_metric, attributes = entry.series
+        if its_metric != metric:
+            continue
         upper = (*table.uppers, OVERFLOW)[bisect_left(table.uppers, row.duration)]
         total, before = found.get(attributes, (0, []))
         found[attributes] = total + row.duration, [*before, Observed(table.apdex_t, (upper,), (1,))]
@@ -154,15 +158,15 @@ def _requests(
     cells: MergedCells,
     requests: Iterable[Series],
     parts: Mapping[Attributes, Series],
-    workers: Sequence[Worker],
-    tables: Sequence[Table],
+    ended: dict[Attributes, _Total],
+    tasks: Tasks,
 ) -> Iterator[FamilyStream]:
     routes = _Routes()
-    points = _request_points(cells, requests, parts, _read_ended(workers, tables), routes)
+    points = _request_points(cells, requests, parts, ended, routes)
     yield histograms(schema.REQUEST_DURATION, points)
     yield FamilyStream(schema.APDEX_REQUESTS, "{request}", "Requests by Apdex zone.", "sum", routes.zones())
-    description = "Where the time of requests went: each instant belongs to one component."
-    yield FamilyStream(schema.COMPONENT_TIME, "s", description, "sum", routes.components())
+    description = "Where the time of requests and background tasks went: each instant belongs to one component."
+    yield FamilyStream(schema.COMPONENT_TIME, "s", description, "sum", chain(routes.components(), tasks.components))
     description = "Time from the call to the first byte of the response, summed over the requests."
     yield FamilyStream(schema.FIRST_BYTE_TIME, "s", description, "sum", routes.first_bytes())
     description = "Bytes of response bodies as the app gave them."
@@ -180,15 +184,15 @@ def _sort(every: list[Series], end: int, pace: Pace) -> dict[str, list[Series]]:
 
 
 def _counters(merged: memoryview[int], every: Iterable[Series], workers: Sequence[Worker]) -> Iterator[Family]:
-    values: dict[str, dict[Attributes, int | float]] = {schema.ABORTED_REQUESTS: {}, schema.DROPPED: {}}
+    always = schema.ABORTED_REQUESTS, schema.ABORTED_TASKS, schema.DROPPED
+    values: dict[str, dict[Attributes, int | float]] = {name: {} for name in always}
     for series in every:
         if series.kind == layout.COUNTER:
             values.setdefault(series.metric, {})[series.attributes] = merged[series.head - FIRST_CELL]
-    aborted = values[schema.ABORTED_REQUESTS]
     for worker in workers:
         for entry in worker.aborted:
-            key: Attributes = ((schema.ROUTE, entry.route), ("reason", entry.reason))
-            aborted[key] = aborted.get(key, 0) + entry.count
+            metric, key = entry.series
+            values[metric][key] = values[metric].get(key, 0) + entry.count
     for name, by_attributes in values.items():
         definition = schema.METRICS.get(name, _UNKNOWN_METRIC)
         yield Family.sums(name, definition.unit, definition.description, by_attributes.items())
@@ -210,7 +214,7 @@ def _active(requests: list[Series], workers: Sequence[Worker], pace: Pace) -> Fa
         for method in schema.METHODS:
             counts[(schema.METHOD, method), (schema.SCHEME, scheme)] = 0
     for worker in workers:
-        for row in worker.running:
+        for row in (row for row in worker.running if not row.is_task):
             counts[(schema.METHOD, row.method), (schema.SCHEME, row.scheme)] += 1
         if worker.live and worker.header[layout.ROWLESS]:
             counts[(schema.METHOD, schema.OTHER_METHOD), (schema.SCHEME, "http")] += worker.header[layout.ROWLESS]
@@ -236,7 +240,12 @@ def stream(
     requests = found.get(schema.REQUEST_DURATION, [])
     cells = MergedCells(index, merged, pace)
     parts = {s.attributes: s for some in in_parts(found.get(schema.REQUEST_PARTS, []), pace) for s in some}
-    yield from _requests(cells, requests, parts, workers, index.tables)
+    tasks = Tasks(cells, found)
+    tasks.read(_read_ended(workers, index.tables, schema.TASK_DURATION))
+    yield from _requests(cells, requests, parts, _read_ended(workers, index.tables, schema.REQUEST_DURATION), tasks)
+    yield tasks.durations
+    yield tasks.active(workers, index.names)
+    yield _durations(schema.TASK_QUEUE_TIME, cells, found)
     yield _durations(schema.QUEUE_TIME, cells, found)
     yield _durations(schema.STREAM_DURATION, cells, found)
     yield from call_families(cells, found, pace)

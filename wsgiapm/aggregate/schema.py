@@ -26,6 +26,11 @@ CALLER_CALLS = "wsgiapm.caller.calls"
 CALLER_TIME = "wsgiapm.caller.time"
 CALLER_REPETITIONS = "wsgiapm.caller.repetitions"
 ABORTED_REQUESTS = "wsgiapm.aborted_requests"
+TASK_DURATION = "wsgiapm.background_task.duration"
+TASK_PARTS = "wsgiapm.background_task.parts"
+TASK_QUEUE_TIME = "wsgiapm.background_task.queue.time"
+ACTIVE_TASKS = "wsgiapm.active_tasks"
+ABORTED_TASKS = "wsgiapm.aborted_tasks"
 CLIENT_DISCONNECTS = "wsgiapm.client_disconnects"
 STREAM_DURATION = "wsgiapm.stream.duration"
 FIRST_BYTE_TIME = "wsgiapm.response.first_byte.time"
@@ -44,11 +49,16 @@ STATUS = "http.response.status_code"
 ERROR = "error.type"
 SCHEME = "url.scheme"
 COMPONENT = "component"
+TASK = "task"
+OUTCOME = "outcome"
 OPERATION = "wsgiapm.operation"
 QUERY_TEXT = "db.query.text"
 
 # From a second to nine hours: a stream lasts as long as a page is open.
 STREAM_BOUNDS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 32768.0)
+
+# From a hundredth of a second to nine hours: what is done in the background may take its time, and wait for it.
+TASK_BOUNDS = (0.01, 0.1, 0.5, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 32768.0)
 
 OTHER = "(other)"
 UNKNOWN = "(unknown)"
@@ -58,6 +68,12 @@ OTHER_METHOD = "_OTHER"
 METHODS = (OTHER_METHOD, "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 METHOD_CODES = {method: code for code, method in enumerate(METHODS)}
 SCHEMES = ("http", "https")
+# What stands in the place of a method for what is no request, in a row and for people.
+TASK_CODE = 255
+TASK_METHOD = "TASK"
+SUCCESS, FAILURE, RETRY = 1, 2, 3
+OUTCOMES = {SUCCESS: "success", FAILURE: "failure", RETRY: "retry"}
+"""How a background task ended, by what stands in the place of a status code."""
 WORKER_STATES = ("starting", "serving", "stuck", "stopping", "ended")
 
 
@@ -93,6 +109,10 @@ METRICS = {
     HTTP_CLIENT_DURATION: Metric("s", HISTOGRAM, 1, "Duration of HTTP requests this app made.", HTTP_BOUNDS),
     CALLER: Metric("1", CALLS, 3, "Which operations the transactions of a route call."),
     ABORTED_REQUESTS: Metric("{request}", COUNTER, 1, "Requests that were running when their worker died."),
+    TASK_DURATION: Metric("s", TRANSACTIONS, 3, "Duration of background tasks, by how they ended.", TASK_BOUNDS),
+    TASK_PARTS: Metric("s", PARTS, 2 + len(COMPONENTS), "Where the time of tasks went that call something."),
+    TASK_QUEUE_TIME: Metric("s", HISTOGRAM, 1, "Time between a task's being queued and its start.", TASK_BOUNDS),
+    ABORTED_TASKS: Metric("{task}", COUNTER, 1, "Background tasks that were running when their process died."),
     DROPPED: Metric(
         "{item}",
         COUNTER,
@@ -108,14 +128,22 @@ def request_attributes(route: str, status: int | None, method: str, scheme: str,
     return tuple(sorted((name, value) for name, value in values.items() if value is not None))
 
 
+def task_attributes(task: str, status: int | None) -> Attributes:
+    """Return the attributes of a background task's series; `status` is one of `OUTCOMES`."""
+    return ((OUTCOME, OUTCOMES.get(status or 0, OUTCOMES[FAILURE])), (TASK, task))
+
+
 def aborted_attributes(route: str, reason: str) -> Attributes:
     """Return the attributes of `wsgiapm.aborted_requests`."""
     return ((ROUTE, route), ("reason", reason))
 
 
-def caller_attributes(route: str, operation: str) -> Attributes:
-    """Return the attributes of the calls of an operation that the transactions of a route make."""
-    return ((ROUTE, route), (OPERATION, operation))
+def caller_attributes(scope: str, name: str, operation: str) -> Attributes:
+    """Return the attributes of the calls of an operation that the transactions of a route make, or the runs of a task.
+
+    `scope` is `ROUTE` or `TASK`.
+    """
+    return tuple(sorted([(scope, name), (OPERATION, operation)]))
 
 
 def other_calls(metric: str) -> tuple[Attributes, Attributes]:
@@ -142,8 +170,10 @@ OTLP_ONLY = frozenset((STATEMENT_DURATION, CALLER_CALLS, CALLER_TIME, CALLER_REP
 
 def is_not_detail(metric: str) -> bool:
     """Tell whether the series of a metric count against `max_series`; the others have a quota of their own, or go with one."""
-    return metric not in CALL_METRICS and metric not in (CALLER, REQUEST_PARTS)
+    return metric not in CALL_METRICS and metric not in (CALLER, REQUEST_PARTS, TASK_PARTS)
 
 
 OTHER_REQUESTS: Attributes = ((METHOD, OTHER_METHOD), (ROUTE, OTHER))
+# Where the parts of the durations of a metric are.
+PARTS_OF = {REQUEST_DURATION: REQUEST_PARTS, TASK_DURATION: TASK_PARTS}
 OTHER_ERRORS: Attributes = ((ERROR, "_OTHER"), *OTHER_REQUESTS)
