@@ -67,11 +67,15 @@ def test_workers_killed_while_the_index_grows(shared):
     kills = 30 * SCALE
     ledger = Ledger(kills)
 
+    def join_in():
+        return recorder_at(shared, budget=2**30, max_series=10**6)
+
     def grow(account, seed):
-        recorder = recorder_at(shared, budget=2**30, max_series=10**6)
+        recorder = join_in()
         for number in count():
             account.record(recorder, f"/{seed}x{number:x}q", 1 << (number % 40), 200 + number % 300)
 
+    assert wait(fork(join_in)) == 0  # else the first ones may die before there is an index to look at
     for number in range(0, kills, 2):
         pids = [fork(partial(grow, ledger.open(), number + i)) for i in range(2)]
         for pid in pids:

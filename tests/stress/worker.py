@@ -157,7 +157,9 @@ class Worker:
     def ask(self, command: str, *arguments: int | str) -> Any:
         """Have it do something."""
         os.write(self._commands, json.dumps([command, *arguments]).encode() + b"\n")
-        if not select.select([self._answers], [], [], _PATIENCE)[0]:
+        answer = select.poll()  # select takes no number above 1023, and each directory looked at leaves one open
+        answer.register(self._answers, select.POLLIN)
+        if not answer.poll(_PATIENCE * 1000):
             pytest.fail(f"worker {self.name} has not done {command} {arguments} for {_PATIENCE} s: it is blocked")
         line = os.read(self._answers, 65536)
         if not line:
