@@ -7,6 +7,7 @@ import pytest
 
 from tests.collector.messages import LogMessage
 from tests.report.conftest import NOW
+from tests.report.test_databases import GET
 from tests.report.test_databases import report as report_calls
 from tests.report.test_figures_of_the_api import report as report_requests
 
@@ -41,12 +42,12 @@ def check(value, schema, where):
 
 
 @pytest.mark.parametrize(
-    "path", ["apps", "summary", "timeseries", "transactions", "workers", "events", "databases", "sql"]
+    "path", ["apps", "summary", "timeseries", "transactions", "workers", "events", "databases", "nosql", "sql"]
 )
 def test_an_answer_is_as_it_is_described(site, path):
     """Of an app that has something of everything."""
     site.take(report_requests().sum(3, name="wsgiapm.worker.requests", worker=1))
-    site.take(report_calls(time=NOW + 1))
+    site.take(report_calls(time=NOW + 1).histogram({-27: 1}, name="db.client.operation.duration", **GET))
     site.tell(
         LogMessage()
         .record("wsgiapm.worker.died", time=NOW - 5, worker=1)

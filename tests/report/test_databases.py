@@ -15,6 +15,7 @@ SHOP = {"db__system__name": "mysql", "db__namespace": "shop", "server__address":
 SELECT = {**SHOP, "db__operation__name": "SELECT", "db__collection__name": "walks"}
 UPDATE = {**SHOP, "db__operation__name": "UPDATE", "db__collection__name": "orders"}
 COMMIT = {**SHOP, "db__operation__name": "COMMIT"}
+GET = {"db__system__name": "redis", "db__operation__name": "GET", "db__namespace": "0", "server__address": "cache1"}
 BY_ID, BY_NAME = "SELECT * FROM walks WHERE id = ?", "SELECT * FROM walks WHERE name = ?"
 
 
@@ -258,6 +259,42 @@ def test_other_senders_have_operations_without_callers(site):
 
     assert (operation["calls"], operation["callers"]) == (3, [])
     assert site.get("sql", app="shop") == {"statements": [], "count": 0, "seconds": 0}
+
+
+def test_caches_and_document_stores_have_a_list_of_their_own(site):
+    """With their callers; what is a database is in the other list, and all is in one of both."""
+    message = report()
+    name = "db.client.operation.duration"
+    message.histogram({FAST: 9}, total=0.5, name=name, **GET)
+    message.histogram({SLOW: 1}, total=0.25, name=name, error__type="ConnectionError", **GET)
+    find = {"db__system__name": "mongodb", "db__operation__name": "find", "db__collection__name": "walks"}
+    message.histogram({SLOW: 2}, total=2.5, name=name, **find)
+    called(message, {FAST: 9}, 0.5, GET, "r1", x=(6, 0.4, 1), y=(4, 0.35, 0))
+    called(message, {SLOW: 1}, 0.25, GET, "r1", error="ConnectionError")
+    site.take(message)
+
+    first, second = site.get("nosql", app="shop")["operations"]
+    databases = site.get("databases", app="shop")["operations"]
+
+    assert [(first[key]) for key in ("system", "operation", "collection", "calls", "seconds")] == [
+        "mongodb", "find", "walks", 2, 2.5,
+    ]  # fmt: skip
+    assert (first["server_address"], first["callers"]) == (None, [])
+    assert second.pop("duration")["mean"] == pytest.approx(0.075)
+    assert second == {
+        "system": "redis",
+        "operation": "GET",
+        "namespace": "0",
+        "collection": None,
+        "server_address": "cache1",
+        "server_port": None,
+        "calls": 10,
+        "errors": 1,
+        "seconds": 0.75,
+        "callers": [caller("/x/", "web", 6, 0.4, 1), caller("/y/", "web", 4, 0.35)],
+    }
+    assert {row["system"] for row in databases} == {"mysql"}
+    assert len(databases) == 3
 
 
 def test_what_is_no_sql_is_no_statement(site):

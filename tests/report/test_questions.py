@@ -10,7 +10,18 @@ from tests.collector.messages import LogMessage, Message
 from tests.report.conftest import HOST, NOW, VIEW
 from wsgiapm.collector.events import keep_events
 
-PATHS = ("apps", "summary", "timeseries", "transactions", "workers", "events", "databases", "sql", "openapi.json")
+PATHS = (
+    "apps",
+    "summary",
+    "timeseries",
+    "transactions",
+    "workers",
+    "events",
+    "databases",
+    "nosql",
+    "sql",
+    "openapi.json",
+)
 
 
 @pytest.fixture
@@ -31,7 +42,7 @@ def refusal(site, status, path="summary", **parameters):
 
 
 @pytest.mark.parametrize(
-    "path", ["summary", "timeseries", "transactions", "workers", "events", "databases", "sql", "apps"]
+    "path", ["summary", "timeseries", "transactions", "workers", "events", "databases", "nosql", "sql", "apps"]
 )
 @pytest.mark.parametrize("name", ["from_", "to"])
 @pytest.mark.parametrize("value", ["x", "", "nan", "inf", "-1", "1e12", f"{NOW}000", "2026-01-01", "\x00"])

@@ -32,6 +32,7 @@ TABLE: Final = {
     "oracledb": "oracledb",
     "psycopg": "psycopg",
     "psycopg2": "psycopg2",
+    "pymemcache": "pymemcache",
     "pymysql": "pymysql",
     "pyramid": "pyramid",
     "redis": "redis",

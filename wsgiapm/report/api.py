@@ -13,7 +13,7 @@ from wsgiapm.errors import StoreError
 from wsgiapm.report.access import Access
 from wsgiapm.report.answer import send
 from wsgiapm.report.apps import list_apps
-from wsgiapm.report.databases import list_operations
+from wsgiapm.report.databases import list_nosql, list_operations
 from wsgiapm.report.events import list_events
 from wsgiapm.report.openapi import describe
 from wsgiapm.report.question import Question
@@ -130,8 +130,15 @@ ROUTES = (
     ),
     Route(
         "/api/v1/databases",
-        "What an app does with its databases, and who calls; the operation that takes the most time first.",
+        "What an app does with its SQL databases, and who calls; the operation that takes the most time first.",
         list_operations,
+        _WINDOW,
+        _list("operations", _object(**_TARGET, **_CALLS, callers=_CALLERS)),
+    ),
+    Route(
+        "/api/v1/nosql",
+        "What an app does with its caches and document stores, and who calls; the operation that takes the most time first.",
+        list_nosql,
         _WINDOW,
         _list("operations", _object(**_TARGET, **_CALLS, callers=_CALLERS)),
     ),

@@ -19,6 +19,13 @@ _KEYS = {
     "server_port": "server.port",
 }
 Target = tuple[str | int | None, ...]
+# By the names of the OpenTelemetry semantic conventions, older ones included.
+_NO_SQL = frozenset(
+    (
+        "aws.dynamodb", "azure.cosmosdb", "cassandra", "cosmosdb", "couchbase", "couchdb", "dynamodb", "elasticsearch", "geode",
+        "hbase", "influxdb", "memcached", "mongodb", "neo4j", "opensearch", "redis", "valkey",
+    )
+)  # fmt: skip
 
 
 class Calls:
@@ -62,3 +69,8 @@ def target_of(attributes: Attributes) -> Target:
 def show_target(target: Target) -> dict[str, Any]:
     """Return a target as the API has it; null for what is not known."""
     return dict(zip(_KEYS, target, strict=True))
+
+
+def is_nosql(attributes: Attributes) -> bool:
+    """Tell whether a call goes to a cache or a document store; what is not known is taken for SQL."""
+    return attributes.get(_KEYS["system"]) in _NO_SQL

@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from wsgiapm.report.callers import Callers, operation_of, read_callers, share_out
-from wsgiapm.report.calls import Calls, Target, show_target, target_of
+from wsgiapm.report.calls import Calls, Target, is_nosql, show_target, target_of
 from wsgiapm.report.question import LARGEST_LIMIT, Question
 from wsgiapm.store.model import NANOSECONDS, STATEMENT_DURATION, Attributes, Note
 from wsgiapm.store.series import TEXT
 
 _SITE, _PLAN = "wsgiapm.sql.site", "wsgiapm.sql.plan"
-_NO_SQL = ("memcached", "mongodb", "redis")
 # Without a text, what a connection does for itself cannot be told from a statement but by its name.
 _NO_STATEMENTS = ("CONNECT", "COMMIT", "ROLLBACK")
 
@@ -118,7 +117,7 @@ def _number(value: Any) -> float | None:
 
 def _is_statement(attributes: Attributes) -> bool:
     target = show_target(target_of(attributes))
-    return TEXT in attributes or (target["system"] not in _NO_SQL and target["operation"] not in _NO_STATEMENTS)
+    return TEXT in attributes or (not is_nosql(attributes) and target["operation"] not in _NO_STATEMENTS)
 
 
 def _identity(attributes: Attributes) -> _Identity:
