@@ -167,3 +167,22 @@ def test_how_a_worker_ended_is_known(serve, counts, wait_until):
     running.wait_for_output(r"died \(killed, SIGKILL\) while idle")
     wait_until(lambda: counts.total >= 2, "both are counted")
     assert counts.requests == {("/walks/*", 200): 2}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param([*GUNICORN, "connected:app"], id="gunicorn"),
+        pytest.param(["waitress-serve", "--listen=127.0.0.1:{port}", "connected:app"], id="waitress"),
+        pytest.param(["cheroot", "--bind=127.0.0.1:{port}", "connected:app"], id="cheroot", marks=pytest.mark.long),
+        pytest.param(["flask", "--app=connected_flask", "run", "--port={port}"], id="flask", marks=pytest.mark.long),
+    ],
+)
+def test_a_connection_that_is_opened_while_the_app_is_imported(serve, counts, wait_until, words):
+    """Its statements are counted, where the server is a command that loads the app itself."""
+    _, client = serve(*words)
+    for _ in range(9):
+        assert client.get("/walks")[0] == 200
+    wait_until(lambda: counts.total == 9, "all are counted")
+    calls = [point.count for point in counts.points("db.client.operation.duration") if point.count]
+    assert calls == [9]
