@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import json
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -35,6 +38,24 @@ jobs = [gevent.spawn(request, number) for number in range(6)]
 gevent.joinall(jobs, raise_error=True)
 print([list(job.value.values()) for job in jobs] == [[n + 1, n + 1] for n in range(6)])
 """
+
+
+@contextlib.contextmanager
+def slow_server(answer):
+    """A server that answers the first thing it is asked after a tenth of a second; gives its host and port."""
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1000)
+            time.sleep(0.1)
+            connection.sendall(answer)
+            connection.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()
 
 
 class CacheContract:
@@ -125,3 +146,16 @@ class CacheContract:
         """As Python says it."""
         with pytest.raises(TypeError):
             client.set()
+
+    def check_time(self, recording, get):
+        """Hold the time of a slow call to what is measured around it, and give it to the cache."""
+        with recording.transaction() as transaction:
+            before = time.perf_counter_ns()
+            get("key")
+            took = time.perf_counter_ns() - before
+
+        [call] = recording.take()
+        assert call.nanoseconds == pytest.approx(took, rel=0.05)
+        assert call.nanoseconds >= 100e6
+        spent = transaction.breakdown.components(transaction.start, transaction.start + 10 * took)
+        assert spent[CACHE] == call.nanoseconds
