@@ -28,6 +28,7 @@ GATES = {
     "wsgiapm/entry/gate.py",  # part of the bootstrap's gate
     "wsgiapm/harvest.py",
     "wsgiapm/instruments/_calls.py",
+    "wsgiapm/instruments/_outgoing.py",
     "wsgiapm/instruments/_patch.py",
     "wsgiapm/middleware.py",
     "wsgiapm/special_paths.py",  # answers in place of the app: part of the middleware's gate

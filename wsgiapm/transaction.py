@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from wsgiapm.breakdown import Breakdown, Counter
 from wsgiapm.dotted_name import dotted_name
+from wsgiapm.trace_context import SAMPLED, Trace, read, write
 
 # Names are kept in memory that all workers share, for as long as it lives.
 _LONGEST_NAME = 200
@@ -37,17 +38,19 @@ class Transaction:
     counted as; both are the recorder's, which is `recorder` as long as the transaction runs. `breakdown` tells where the
     time went, from the first span on. `first_byte` is counted from the start; 0 means that it came with the last one.
     `given_name` is `name` without the cost of a property. `view` is what answers a request (a function, a class, a method),
-    where a framework told so; else it is not there.
+    where a framework told so; else it is not there. `incoming` is the header `traceparent` as it came; it is read when
+    somebody asks for the trace.
     """
 
     __slots__ = (
         "_attributes",
-        "_trace_id",
+        "_trace",
         "breakdown",
         "error",
         "first_byte",
         "given_name",
         "ignored",
+        "incoming",
         "method",
         "place",
         "queue",
@@ -65,9 +68,10 @@ class Transaction:
     method: int
     recorder: Recording | None
     view: object
-    # These two are not there as long as nobody has asked for them.
+    # These are not there as long as nobody has asked for them, or sent one.
     _attributes: dict[str, object]
-    _trace_id: str
+    _trace: Trace
+    incoming: object
 
     def __init__(self) -> None:
         """Begin with nothing known."""
@@ -101,11 +105,20 @@ class Transaction:
     @property
     def trace_id(self) -> str:
         """The W3C trace id, 32 hexadecimal digits."""
+        return self.trace.trace_id
+
+    @property
+    def trace(self) -> Trace:
+        """The trace this is a part of: that of the caller, if it sent one, else a new one."""
         try:
-            return self._trace_id
+            return self._trace
         except AttributeError:
-            self._trace_id = os.urandom(16).hex()
-            return self._trace_id
+            self._trace = read(getattr(self, "incoming", None)) or Trace(os.urandom(16).hex(), SAMPLED)
+            return self._trace
+
+    def traceparent(self) -> str:
+        """Return the header `traceparent` for one call that this transaction makes."""
+        return write(self.trace, os.urandom(8).hex())
 
     @property
     def attributes(self) -> dict[str, object] | None:

@@ -25,6 +25,9 @@ TABLE: Final = {
     "django_db": "django",
     "falcon": "falcon",
     "flask": "flask",
+    "http_client": "http.client",
+    "httpcore": "httpcore",
+    "httpx": "httpx",
     "jinja2": "jinja2",
     "mako": "mako",
     "mysql_connector": "mysql.connector",
@@ -36,7 +39,9 @@ TABLE: Final = {
     "pymysql": "pymysql",
     "pyramid": "pyramid",
     "redis": "redis",
+    "requests": "requests",
     "sqlite3": "sqlite3",
+    "urllib3": "urllib3",
 }
 """The library's module by the instrument's name, which is also that of its module here."""
 

@@ -17,8 +17,24 @@ from wsgiapm.tracing import begin, end, innermost, running
 
 if TYPE_CHECKING:
     from wsgiapm.span import Span
+    from wsgiapm.transaction import Transaction
 
-__all__ = ["Describe", "Failed", "Name", "innermost", "named", "spanning", "traced"]
+__all__ = [
+    "Act",
+    "Describe",
+    "Failed",
+    "Name",
+    "begun",
+    "described",
+    "ended",
+    "innermost",
+    "is_coroutine",
+    "named",
+    "preceded",
+    "running",
+    "spanning",
+    "traced",
+]
 
 Failed = Callable[[], None]
 """Is called while an exception of ours is being handled."""
@@ -28,6 +44,9 @@ Route = tuple["str | None", object]
 """A route, and the view that answers (a function, a class, a method); None for what is not known."""
 
 Name = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], "Route | None"]
+
+Act = Callable[["Transaction", Any, tuple[Any, ...], dict[str, Any]], None]
+"""Does something before a call that is made in a transaction."""
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
@@ -84,8 +103,8 @@ def _ignore(_operation: Operation, _instance: Any, _args: tuple[Any, ...], _kwar
 def _traced_coroutine(original: Callable[..., Any], describe: Describe, failed: Failed) -> Callable[..., Any]:
     @wraps(original)
     async def wrapper(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
-        operation = None if running() is None else _described(describe, failed, instance, args, kwargs)
-        span = None if operation is None else _begun(operation, failed)
+        operation = None if running() is None else described(describe, failed, instance, args, kwargs)
+        span = None if operation is None else begun(operation, failed)
         if span is None:
             return await original(instance, *args, **kwargs)
         error = None
@@ -95,7 +114,7 @@ def _traced_coroutine(original: Callable[..., Any], describe: Describe, failed: 
             error = error_type(raised)
             raise
         finally:
-            _end(span, error, failed)
+            ended(span, error, failed)
 
     return wrapper
 
@@ -103,7 +122,7 @@ def _traced_coroutine(original: Callable[..., Any], describe: Describe, failed: 
 def _traced_generator(original: Callable[..., Any], describe: Describe, failed: Failed) -> Callable[..., Any]:
     @wraps(original)
     def wrapper(instance: Any, /, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        operation = None if running() is None else _described(describe, failed, instance, args, kwargs)
+        operation = None if running() is None else described(describe, failed, instance, args, kwargs)
         if operation is None:
             return (yield from original(instance, *args, **kwargs))
         rest = _rest_of(operation)
@@ -127,7 +146,7 @@ def _traced_generator(original: Callable[..., Any], describe: Describe, failed: 
 
 
 def _step(resume: Callable[[Any], Any], value: Any, operation: Operation, failed: Failed) -> Any:
-    span = None if running() is None else _begun(operation, failed)
+    span = None if running() is None else begun(operation, failed)
     if span is None:
         return resume(value)
     error = None
@@ -139,17 +158,17 @@ def _step(resume: Callable[[Any], Any], value: Any, operation: Operation, failed
         error = error_type(raised)
         raise
     finally:
-        _end(span, error, failed)
+        ended(span, error, failed)
 
 
 def spanning(generator: Iterable[Any], operation: Operation, failed: Failed) -> Iterator[Any]:
     """Iterate in one span, from the first value to the end: for what is taken from a generator in one go."""
-    span = _begun(operation, failed)
+    span = begun(operation, failed)
     try:
         yield from generator
     finally:
         if span is not None:
-            _end(span, None, failed)
+            ended(span, None, failed)
 
 
 @lru_cache(maxsize=1024)
@@ -158,7 +177,13 @@ def _rest_of(operation: Operation) -> Operation:
     return Operation(operation.name, operation.component, hides=operation.hides)
 
 
-def _described(describe: Describe, failed: Failed, instance: Any, args: Any, kwargs: Any) -> Operation | None:
+def is_coroutine(original: Callable[..., Any]) -> bool:
+    """Tell whether a function is a coroutine function."""
+    return bool(getattr(getattr(original, "__code__", None), "co_flags", 0) & _COROUTINE)
+
+
+def described(describe: Describe, failed: Failed, instance: Any, args: Any, kwargs: Any) -> Operation | None:
+    """Return what a call is; None when it is not to be recorded, or that went wrong."""
     try:
         return describe(instance, args, kwargs)
     except Exception:  # a gate
@@ -166,7 +191,8 @@ def _described(describe: Describe, failed: Failed, instance: Any, args: Any, kwa
         return None
 
 
-def _begun(operation: Operation, failed: Failed) -> Span | None:
+def begun(operation: Operation, failed: Failed) -> Span | None:
+    """Return a span that begins now; None when there is none to be."""
     try:
         transaction = running()
         return None if transaction is None else begin(transaction, operation)
@@ -175,11 +201,36 @@ def _begun(operation: Operation, failed: Failed) -> Span | None:
         return None
 
 
-def _end(span: Span, error: str | None, failed: Failed) -> None:
+def ended(span: Span, error: str | None, failed: Failed) -> None:
+    """End a span."""
     try:
         end(span, error)
     except Exception:  # a gate
         failed()
+
+
+def preceded(original: Callable[..., Any], act: Act, failed: Failed) -> Callable[..., Any]:
+    """Return a method that does what `original` does, and calls `act` before each call in a transaction."""
+
+    def prepare(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        transaction = running()
+        if transaction is not None:
+            try:
+                act(transaction, instance, args, kwargs)
+            except Exception:  # a gate
+                failed()
+
+    @wraps(original)
+    def wrapper(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
+        prepare(instance, args, kwargs)
+        return original(instance, *args, **kwargs)
+
+    @wraps(original)
+    async def coroutine(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
+        prepare(instance, args, kwargs)
+        return await original(instance, *args, **kwargs)
+
+    return coroutine if is_coroutine(original) else wrapper
 
 
 def named(original: Callable[..., Any], name: Name, failed: Failed) -> Callable[..., Any]:

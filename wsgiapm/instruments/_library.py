@@ -33,7 +33,7 @@ def find(name: str, distribution: str) -> Library | None:
     if module is None:
         return None
     file = _file(module)
-    if name in sys.stdlib_module_names:
+    if name.partition(".")[0] in sys.stdlib_module_names:
         return Library(".".join(map(str, sys.version_info[:3])), file)
     return Library(_version_beside(file, name, distribution) or _version_within(module), file)
 

@@ -11,7 +11,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wsgiapm.instruments._calls import Describe, Failed, Name, innermost, named, spanning, traced
+from wsgiapm.instruments._calls import (
+    Act,
+    Describe,
+    Failed,
+    Name,
+    innermost,
+    named,
+    preceded,
+    spanning,
+    traced,
+)
+from wsgiapm.instruments._outgoing import Settle, settled
 from wsgiapm.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
@@ -20,11 +31,13 @@ if TYPE_CHECKING:
 __all__ = [
     "STATIC",
     "AnyPatch",
+    "Before",
     "Call",
     "Describe",
     "Exchange",
     "Failed",
     "Name",
+    "Outgoing",
     "Patch",
     "innermost",
     "install",
@@ -74,7 +87,28 @@ class Exchange(NamedTuple):
     make: Callable[[Any, Callable[[], None]], Any]
 
 
-AnyPatch = Patch | Call | Exchange
+class Outgoing(NamedTuple):
+    """One function or method whose calls in a transaction are calls of another server, counted by how they are answered.
+
+    `describe` is as in `Call`. `settle(span, instance, result, error)` is asked before the span ends, which it may give
+    another operation of the same component; it returns the `error.type`.
+    """
+
+    module: str
+    target: str
+    describe: Describe
+    settle: Settle
+
+
+class Before(NamedTuple):
+    """One function or method with `act(transaction, instance, args, kwargs)` called before each call in a transaction."""
+
+    module: str
+    target: str
+    act: Act
+
+
+AnyPatch = Patch | Call | Exchange | Outgoing | Before
 
 
 class _Installed(NamedTuple):
@@ -95,6 +129,10 @@ def _replace(original: Any, patch: AnyPatch, failed: Failed) -> Any:
         return named(original, patch.name, failed)
     if isinstance(patch, Call):
         return traced(original, patch.describe, failed)
+    if isinstance(patch, Outgoing):
+        return settled(original, patch.describe, patch.settle, failed)
+    if isinstance(patch, Before):
+        return preceded(original, patch.act, failed)
     return patch.make(original, failed)
 
 
