@@ -36,6 +36,7 @@ TABLE: Final = {
     "psycopg": "psycopg",
     "psycopg2": "psycopg2",
     "pymemcache": "pymemcache",
+    "pymongo": "pymongo",
     "pymysql": "pymysql",
     "pyramid": "pyramid",
     "redis": "redis",
