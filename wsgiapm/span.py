@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Final, Protocol
+
+from wsgiapm.operation_digest import digest
 
 PYTHON, TEMPLATE, DB, CACHE, EXTERNAL, MESSAGING, RESPONSE = range(7)
 COMPONENTS: Final = ("python", "template", "db", "cache", "external", "messaging", "response")
@@ -48,8 +49,7 @@ def identify(operation: Operation) -> str:
     """
     if not operation.identity:
         given = dict(operation.attributes).get(OPERATION)
-        described = repr((operation.metric, operation.attributes)).encode(errors="replace")
-        operation.identity = str(given) if given else blake2b(described, digest_size=8).hexdigest()
+        operation.identity = str(given) if given else digest(operation.metric, operation.attributes)
     return operation.identity
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.collector.messages import LogMessage
+from tests.collector.messages import LogMessage, Message
 from tests.report.conftest import NOW
 from tests.report.test_databases import GET
 from tests.report.test_databases import report as report_calls
@@ -42,12 +42,15 @@ def check(value, schema, where):
 
 
 @pytest.mark.parametrize(
-    "path", ["apps", "summary", "timeseries", "transactions", "workers", "events", "databases", "nosql", "sql"]
+    "path",
+    ["apps", "summary", "timeseries", "transactions", "workers", "events", "databases", "nosql", "external", "sql"],
 )
 def test_an_answer_is_as_it_is_described(site, path):
     """Of an app that has something of everything."""
     site.take(report_requests().sum(3, name="wsgiapm.worker.requests", worker=1))
     site.take(report_calls(time=NOW + 1).histogram({-27: 1}, name="db.client.operation.duration", **GET))
+    request = Message(start=NOW - 5, time=NOW + 1, uid="two")
+    site.take(request.histogram({-27: 1}, name="http.client.request.duration", server__port=80))
     site.tell(
         LogMessage()
         .record("wsgiapm.worker.died", time=NOW - 5, worker=1)

@@ -18,6 +18,7 @@ PATHS = (
     "workers",
     "events",
     "databases",
+    "external",
     "nosql",
     "sql",
     "openapi.json",
@@ -42,7 +43,8 @@ def refusal(site, status, path="summary", **parameters):
 
 
 @pytest.mark.parametrize(
-    "path", ["summary", "timeseries", "transactions", "workers", "events", "databases", "nosql", "sql", "apps"]
+    "path",
+    ["summary", "timeseries", "transactions", "workers", "events", "databases", "nosql", "external", "sql", "apps"],
 )
 @pytest.mark.parametrize("name", ["from_", "to"])
 @pytest.mark.parametrize("value", ["x", "", "nan", "inf", "-1", "1e12", f"{NOW}000", "2026-01-01", "\x00"])

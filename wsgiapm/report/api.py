@@ -15,6 +15,7 @@ from wsgiapm.report.answer import send
 from wsgiapm.report.apps import list_apps
 from wsgiapm.report.databases import list_nosql, list_operations
 from wsgiapm.report.events import list_events
+from wsgiapm.report.external import list_requests
 from wsgiapm.report.openapi import describe
 from wsgiapm.report.question import Question
 from wsgiapm.report.route import Route, Schema
@@ -141,6 +142,16 @@ ROUTES = (
         list_nosql,
         _WINDOW,
         _list("operations", _object(**_TARGET, **_CALLS, callers=_CALLERS)),
+    ),
+    Route(
+        "/api/v1/external",
+        "The HTTP requests an app sends, by server and status, and who sends them; what takes the most time first.",
+        list_requests,
+        _WINDOW,
+        _list(
+            "operations",
+            _object(**_TARGET, status={"type": ["integer", "string", "null"]}, **_CALLS, callers=_CALLERS),
+        ),
     ),
     Route(
         "/api/v1/sql",

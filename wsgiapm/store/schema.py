@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from wsgiapm.store.model import DETAIL_STEPS, OPERATION_DURATION, STEPS
+from wsgiapm.store.model import DETAIL_STEPS, HTTP_CLIENT_DURATION, OPERATION_DURATION, STEPS
 from wsgiapm.store.totals import build_totals
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # "wapm" in the file's header tells our database from everybody else's.
 APPLICATION_ID = 0x7761706D
-VERSION = 4
+VERSION = 5
 
 _CATALOGUE = """
 CREATE TABLE app (
@@ -79,9 +79,9 @@ CREATE TABLE detail_{step} (
 """
 
 # Other senders' rows of a metric that nothing has ever shown.
-_NO_DETAIL = f"""
-DELETE FROM metric_{{step}} WHERE (app, series) IN (SELECT app, id FROM series WHERE metric = '{OPERATION_DURATION}');
-DELETE FROM hist_{{step}} WHERE (app, series) IN (SELECT app, id FROM series WHERE metric = '{OPERATION_DURATION}');
+_NO_DETAIL = """
+DELETE FROM metric_{step} WHERE (app, series) IN (SELECT app, id FROM series WHERE metric = '{metric}');
+DELETE FROM hist_{step} WHERE (app, series) IN (SELECT app, id FROM series WHERE metric = '{metric}');
 """
 
 _STATEMENTS = """
@@ -112,8 +112,9 @@ _MIGRATIONS: tuple[tuple[_Step, ...], ...] = (
     (
         _script(_STATEMENTS),
         *(_script(_DETAIL.format(step=step)) for step in DETAIL_STEPS),
-        *(_script(_NO_DETAIL.format(step=step)) for step in STEPS),
+        *(_script(_NO_DETAIL.format(step=step, metric=OPERATION_DURATION)) for step in STEPS),
     ),
+    tuple(_script(_NO_DETAIL.format(step=step, metric=HTTP_CLIENT_DURATION)) for step in STEPS),
 )
 
 
