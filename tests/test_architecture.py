@@ -28,6 +28,7 @@ GATES = {
     "wsgiapm/entry/gate.py",  # part of the bootstrap's gate
     "wsgiapm/harvest.py",
     "wsgiapm/instruments/_calls.py",
+    "wsgiapm/instruments/_dbapi.py",  # makes classes below the app's own, which may refuse that
     "wsgiapm/instruments/_outgoing.py",
     "wsgiapm/instruments/_patch.py",
     "wsgiapm/middleware.py",

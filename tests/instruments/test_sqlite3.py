@@ -116,6 +116,48 @@ def test_classes_of_the_app_stay_what_they_are(recording):
     connection.close()
 
 
+class _Refusing(type):
+    def __new__(cls, name, bases, namespace):
+        if any(isinstance(base, cls) for base in bases):
+            msg = "final"
+            raise RuntimeError(msg)
+        return super().__new__(cls, name, bases, namespace)
+
+
+def test_classes_that_are_not_to_have_others_below_them_work_as_ever(recording):
+    """They keep lists of these, demand things, refuse them, allow no attributes or have an `__init__` of their own."""
+    told = []
+
+    class Telling(sqlite3.Connection):
+        def __init_subclass__(cls, *, demanded):
+            told.append(cls)
+
+    class Final(sqlite3.Connection, metaclass=_Refusing):
+        pass
+
+    class FinalCursor(sqlite3.Cursor, metaclass=_Refusing):
+        pass
+
+    class Frozen(sqlite3.Connection):
+        def __setattr__(self, name, value):
+            raise ValueError(name)
+
+    class Direct(sqlite3.Connection):
+        def __init__(self, *args, **kwargs):
+            sqlite3.Connection.__init__(self, *args, **kwargs)
+
+    for factory in (Telling, Final, Frozen, Direct):
+        connection = sqlite3.connect(":memory:", factory=factory)
+        recording.take()
+        assert isinstance(connection, factory)
+        assert connection.cursor(FinalCursor).execute("SELECT 2").fetchone() == (2,)
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        connection.commit()
+        assert recording.names() == ([] if factory is Final else ["SELECT", "COMMIT"])
+        connection.close()
+    assert told == []
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python 3.12 warns of arguments by position")
 def test_a_factory_may_be_given_by_position(recording):
     """The sixth argument, as the documentation has it."""

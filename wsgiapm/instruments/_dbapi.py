@@ -244,25 +244,48 @@ def spanned(original: Callable[..., Any], describe: Describe, failed: Callable[[
     return update_wrapper(partial(call, None), original)
 
 
-def subclass(original: Any, methods: Mapping[str, Describe], failed: Callable[[], None], **more: Any) -> Any:
-    """Return a class that passes for `original`, with spans around calls of `methods`, and with `more` of its own."""
+class _Quiet:
+    """Goes in front of the app's class: its `__init_subclass__` is neither told nor asked of classes that are ours."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        """Do nothing."""
+
+
+def subclass(
+    original: Any, methods: Mapping[str, Describe], failed: Callable[[], None], *front: type, **more: Any
+) -> Any:
+    """Return a class that passes for `original`, with spans around calls of `methods`, and with `more` of its own.
+
+    Classes in `front` come before `original` among its bases.
+    """
     spans = {
         name: traced(getattr(original, name), describe, failed)
         for name, describe in methods.items()
         if hasattr(original, name)
     }
     identity = {name: getattr(original, name) for name in ("__module__", "__qualname__", "__doc__")}
-    return type(original.__name__, (original,), {**identity, **spans, **more})
+    return type(original.__name__, (*front, original), {**identity, **spans, **more})
 
 
 def subclasses(methods: Mapping[str, Describe], failed: Callable[[], None]) -> Callable[[Any], Any]:
     """Return a function that makes such a class of another, once; what is no class is given back as it is."""
+    return _once(lambda original: subclass(original, methods, failed, _Quiet, __slots__=()))
 
-    @lru_cache(maxsize=100)
-    def make(original: type) -> Any:
+
+def in_front_of(ours: type) -> Callable[[Any], Any]:
+    """Return a function that puts a class of the app's in front of ours, once, so that what it passes on comes by."""
+    return _once(lambda kind: type(kind.__name__, (_Quiet, kind, ours), {"__module__": kind.__module__}))
+
+
+def _once(make: Callable[[type], Any]) -> Callable[[Any], Any]:
+    remembered = lru_cache(maxsize=100)(make)
+
+    def made(original: Any) -> Any:
         try:
-            return subclass(original, methods, failed, __slots__=())
-        except TypeError:  # a class that allows none below it
+            return remembered(original) if isinstance(original, type) else original
+        except Exception:  # a gate: a class that allows none below it
             return original
 
-    return lambda original: make(original) if isinstance(original, type) else original
+    return made

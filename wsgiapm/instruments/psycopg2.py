@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import lru_cache, update_wrapper
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from wsgiapm.instruments._dbapi import (
@@ -13,6 +13,7 @@ from wsgiapm.instruments._dbapi import (
     calls_procedure,
     executes,
     fetches,
+    in_front_of,
     is_verb,
     place_of,
     spanned,
@@ -82,10 +83,7 @@ def _make(original: Any, failed: Callable[[], None]) -> Any:
     ours = _connection_class(base, extensions.cursor, failed)
     call = spanned(original, _connects, failed)
 
-    @lru_cache(maxsize=100)
-    def below(factory: Any) -> Any:
-        # Behind the user's class, so that what it passes on to psycopg2's comes by.
-        return type(factory.__name__, (factory, ours), {"__module__": factory.__module__})
+    below = in_front_of(ours)
 
     def connect(dsn: Any, connection_factory: Any = None, *args: Any, **kwargs: Any) -> Any:
         if connection_factory is None or connection_factory is base:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from functools import lru_cache, update_wrapper, wraps
+from functools import update_wrapper, wraps
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from wsgiapm.instruments._dbapi import executes, fetches, is_verb, place, spanned, subclass, subclasses
+from wsgiapm.instruments._dbapi import executes, fetches, in_front_of, is_verb, place, spanned, subclass, subclasses
 from wsgiapm.instruments._patch import Exchange
 
 if TYPE_CHECKING:
@@ -80,12 +80,13 @@ def _connection_class(library: Any, failed: Callable[[], None]) -> Any:
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         base.__init__(self, *args, **kwargs)
-        self._wsgiapm_place = place("sqlite", _database(args, kwargs))
+        object.__setattr__(self, "_wsgiapm_place", place("sqlite", _database(args, kwargs)))  # past the app's own
 
     def cursor(self: Any, factory: Any = plain) -> Any:
         return make(self, ours if factory is plain else cursors(factory))
 
-    more: dict[str, Any] = {"__init__": __init__, "cursor": cursor}
+    # The place of those whose own class does not come by ours when it is made.
+    more: dict[str, Any] = {"__init__": __init__, "cursor": cursor, "_wsgiapm_place": place("sqlite")}
     if sys.version_info >= (3, 11):  # before, these made their cursor by the method
         for name in ("execute", "executemany", "executescript"):
             more[name] = _shortcut(getattr(base, name), cursor, name)
@@ -105,10 +106,7 @@ def _make(original: Any, failed: Callable[[], None]) -> Any:
     ours = _connection_class(library, failed)
     call = spanned(original, _connects, failed)
 
-    @lru_cache(maxsize=100)
-    def below(factory: Any) -> Any:
-        # Behind the user's class, so that what it passes on to sqlite3's comes by.
-        return type(factory.__name__, (factory, ours), {"__module__": factory.__module__})
+    below = in_front_of(ours)
 
     def replaced(factory: Any) -> Any:
         if factory is library.Connection:
