@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Generator
 from contextvars import ContextVar, Token
 from functools import wraps
+from importlib import import_module
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -23,8 +24,10 @@ from wsgiapm.own_span import span
 from wsgiapm.recorder import Recorder
 from wsgiapm.transaction import CURRENT, Transaction
 
-__all__ = ["FAILURE", "RETRY", "SUCCESS", "Run", "background_task", "begin", "end"]
+__all__ = ["FAILURE", "RETRY", "SUCCESS", "Run", "background_task", "begin", "end", "prepare_to_fork"]
 
+# What a thread of ours imports when it first uploads. Were it just doing so at a fork, the child could never import it.
+_IMPORTED_LATE = ("psutil", "email.utils", "urllib3.exceptions", "requests")
 _METHOD = tag(0, TASK_CODE, 0)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -61,6 +64,14 @@ def begin(name: str, waited: int = 0) -> Run:
     except Exception:  # a gate
         agent.failed(layout.AGENT_ERRORS)
     return run
+
+
+def prepare_to_fork() -> None:
+    """Start the agent in a process that forks one for each task: that one uploads, the others have no time to."""
+    source = agent.any_agent()
+    if source.start() is not None and source.settings.endpoint:
+        for module in _IMPORTED_LATE:
+            import_module(module)
 
 
 def _begin_transaction(run: Run, name: str, waited: int) -> None:
