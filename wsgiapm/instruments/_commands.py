@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from wsgiapm.instruments._calls import Describe
+from wsgiapm.instruments._calls import Describe, innermost
 from wsgiapm.span import Attributes, Operation
 
 METRIC: Final = "db.client.operation.duration"
@@ -62,6 +62,8 @@ class Places:
         self._component = component
         self._plain = plain
         self._known: dict[Key, Commands] = {}
+        self._unplaced: dict[tuple[str, str, str], Operation] = {}
+        self._waiting: dict[Operation, tuple[str, str, str]] = {}
 
     def at(
         self, address: object = None, port: object = None, namespace: object = None, collection: object = None
@@ -77,6 +79,25 @@ class Places:
             made = Commands(self._system, self._component, attributes, self._plain)
             found = self._known.setdefault(key, made)
         return found
+
+    def somewhere(self, name: str, namespace: str = "", collection: str = "") -> Operation:
+        """Return a command of which `send_to` tells where it goes when it is sent; if it is not, nobody knows."""
+        key = name, namespace, collection
+        operation = self._unplaced.get(key)
+        if operation is None:
+            operation = self.at(None, None, namespace, collection)[name]
+            if len(self._unplaced) < _SPELLINGS_AT_MOST and "server.address" not in dict(operation.attributes):
+                self._unplaced[key] = operation
+                self._waiting[operation] = key
+        return operation
+
+    def send_to(self, address: object, port: object) -> None:
+        """Tell where the call goes that waits here for its answer, if that is not known; the first place counts."""
+        span = innermost()
+        key = self._waiting.get(span.operation) if span is not None else None
+        if span is not None and key is not None:
+            name, namespace, collection = key
+            span.operation = self.at(address, port, namespace, collection)[name]
 
 
 def _text(value: object) -> str | None:

@@ -8,12 +8,14 @@ monitoring that command has succeeded. Which server gets it is known once it is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wsgiapm.instruments._commands import Places
-from wsgiapm.instruments._patch import Call, innermost
-from wsgiapm.span import DB, Operation
+from wsgiapm.instruments._patch import Call
+from wsgiapm.span import DB
+
+if TYPE_CHECKING:
+    from wsgiapm.span import Operation
 
 MODULE = "pymongo"
 VERSIONS = ">=4.9,<5"
@@ -48,35 +50,25 @@ _CLIENT: Final = {
     "listDatabases": ("list_databases", "list_database_names"),
 }
 _places = Places("mongodb", DB)
-# Of each operation that is not known yet to be anywhere: what it is, as `Places.at` has it.
-_unplaced: dict[Operation, tuple[str, str, str]] = {}
-
-
-@lru_cache(maxsize=10_000)
-def _unplaced_command(name: str, database: str, collection: str) -> Operation:
-    operation = _places.at(None, None, database, collection)[name]
-    if "server.address" not in dict(operation.attributes):  # else it is of no place of its own
-        _unplaced[operation] = name, database, collection
-    return operation
 
 
 def _in_collection(name: str) -> Callable[..., Operation]:
     def describe(collection: Any, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Operation:
-        return _unplaced_command(name, collection.database.name, collection.name)
+        return _places.somewhere(name, collection.database.name, collection.name)
 
     return describe
 
 
 def _in_database(name: str) -> Callable[..., Operation]:
     def describe(database: Any, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Operation:
-        return _unplaced_command(name, database.name, "")
+        return _places.somewhere(name, database.name)
 
     return describe
 
 
 def _in_client(name: str) -> Callable[..., Operation]:
     def describe(_client: Any, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Operation:
-        return _unplaced_command(name, "", "")
+        return _places.somewhere(name)
 
     return describe
 
@@ -85,7 +77,7 @@ def _commanded(database: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     command = args[0] if args else kwargs.get("command")
     if isinstance(command, Mapping):
         command = next(iter(command), "")
-    return _unplaced_command(command, database.name, "") if isinstance(command, str) else None
+    return _places.somewhere(command, database.name) if isinstance(command, str) else None
 
 
 def _fetched(cursor: Any, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Operation | None:
@@ -93,16 +85,12 @@ def _fetched(cursor: Any, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Op
         return None
     collection = cursor._collection  # noqa: SLF001
     name = "find" if cursor._id is None else "getMore"  # noqa: SLF001
-    return _unplaced_command(name, collection.database.name, collection.name)
+    return _places.somewhere(name, collection.database.name, collection.name)
 
 
 def _sent(connection: Any, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> None:
     """Say where the call goes that this connection sends a message for; the message is a part of it."""
-    span = innermost()
-    known = _unplaced.get(span.operation) if span is not None else None
-    if span is not None and known is not None:
-        name, database, collection = known
-        span.operation = _places.at(connection.address[0], connection.address[1], database, collection)[name]
+    _places.send_to(connection.address[0], connection.address[1])
 
 
 def _calls(
