@@ -20,6 +20,8 @@ _DIGITS = 4
 
 # A process loses all its record locks on a file when it closes any descriptor of it, so each is opened once for good.
 _locks_by_inode: dict[tuple[int, int], int] = {}
+# Of those that were removed so many stay open, for as long as something may still be put back that they guard.
+_REMOVED_AT_MOST = 8
 
 
 class _Claim:
@@ -146,11 +148,15 @@ class SharedDirectory:
         status = os.fstat(descriptor)
         inode = status.st_dev, status.st_ino
         _locks_by_inode[inode] = descriptor
+        _close_removed_locks()
         return descriptor, inode
 
-    def locks(self) -> int:
-        """Return a descriptor of the file of locks that is open for good, so that it outlives its name. Do not close it."""
-        return self._locks_file()[0]
+    def locks(self) -> tuple[int, tuple[int, int]]:
+        """Return descriptor and identity of the file of locks, which stays open beyond its name. Do not close it.
+
+        It has been closed when several removals later it is none of the last ones any more: see `identify`.
+        """
+        return self._locks_file()
 
     def _open_locks(self) -> int:
         try:
@@ -204,6 +210,21 @@ class SharedDirectory:
     def is_locked(self, byte: int) -> bool:
         """Tell whether anybody holds the byte: another process, or this one."""
         return self.holder(byte) is not None
+
+
+def _close_removed_locks() -> None:
+    """Close files of locks that were removed long ago: else each removal would cost a descriptor for good."""
+    removed = [inode for inode, descriptor in list(_locks_by_inode.items()) if not _has_name(descriptor, inode)]
+    for inode in removed[:-_REMOVED_AT_MOST]:
+        descriptor = _locks_by_inode.pop(inode, -1)
+        if identify(descriptor) == inode:
+            os.close(descriptor)
+        for key in [key for key in list(_held) if key[1:3] == inode]:
+            _held.pop(key, None)
+
+
+def _has_name(descriptor: int, inode: tuple[int, int]) -> bool:
+    return identify(descriptor) == inode and os.fstat(descriptor).st_nlink > 0
 
 
 def _check(path: str, descriptor: int, uid: int) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from wsgiapm import clock, native
 from wsgiapm.aggregate import layout, record_lock
 from wsgiapm.aggregate.budget import Budget, BusyError
-from wsgiapm.aggregate.directory import SharedDirectory
+from wsgiapm.aggregate.directory import SharedDirectory, identify, lock_segment, segment_is_live
 from wsgiapm.aggregate.instance import Instance
 from wsgiapm.aggregate.owner import owner_lives
 from wsgiapm.aggregate.patience import patiently
@@ -26,8 +26,9 @@ from wsgiapm.named_tuple import NamedTuple
 
 # How often, and after how many seconds again, who is about to end tries to put its counters back: a second in all.
 _LAST_ATTEMPTS, _LAST_PAUSE = 200, 0.005
-# How many segments are kept open; each takes a descriptor.
+# How many segments are kept open. Each takes a descriptor; of those there may be, the leader takes no more than this part.
 _BY_LEADER, _BY_OTHERS = 256, 8
+_SHARE = 16
 
 
 class _Kept(NamedTuple):
@@ -36,6 +37,11 @@ class _Kept(NamedTuple):
     number: int
     file: SharedFile
     locks: int
+    locks_inode: tuple[int, int]
+
+    def has_locks(self) -> bool:
+        """Tell whether its file of locks is still open, and its descriptor no other file's by now."""
+        return identify(self.locks) == self.locks_inode
 
     def read_header(self) -> memoryview[int]:
         return memoryview(self.file.read(layout.PAGE, 0).ljust(layout.PAGE, b"\0")).cast("Q")
@@ -67,7 +73,7 @@ class Safe:
                 self._kept.pop(number).file.close()
         for number in numbers - self._kept.keys():
             with suppress(OSError, SharedDirectoryError):
-                self._kept[number] = _Kept(number, SharedFile(directory, layout.segment_name(number)), locks)
+                self._kept[number] = _Kept(number, SharedFile(directory, layout.segment_name(number)), *locks)
 
     def find_homeless(self, directory: SharedDirectory) -> None:
         """Note which have lost their place, after the directory was removed and put back."""
@@ -84,9 +90,9 @@ class Safe:
         Those that live do so themselves, and are waited for in case they die before.
         """
         for kept in self._homeless[:]:
-            if not kept.is_done(epoch):
+            if not kept.is_done(epoch) and kept.has_locks():
                 _bring_home(kept, directory, budget, epoch)
-            if kept.is_done(epoch):
+            if kept.is_done(epoch) or not kept.has_locks():
                 self._homeless.remove(kept)
                 kept.file.close()
 
@@ -106,7 +112,8 @@ def _bring_home(kept: _Kept, directory: SharedDirectory, budget: Budget, epoch: 
 
 def _take_free_number(directory: SharedDirectory) -> int:
     for number in range(layout.MAX_SEGMENTS):
-        if directory.try_lock(layout.SEGMENT_LOCKS + number):
+        # Our own is locked by us already, and must stay so.
+        if not segment_is_live(directory, number) and lock_segment(directory, number):
             if number not in directory.segments():
                 return number
             directory.unlock(layout.SEGMENT_LOCKS + number)
@@ -147,7 +154,14 @@ def keep_safe(safe: Safe, instance: Instance, *, leading: bool, restored: bool) 
     if restored:
         safe.find_homeless(directory)
     safe.bring_home(directory, budget, instance.header.epoch)
-    safe.look_over(directory, instance.segment.number, _BY_LEADER if leading else _BY_OTHERS)
+    safe.look_over(directory, instance.segment.number, _most_kept(leading=leading))
+
+
+def _most_kept(*, leading: bool) -> int:
+    if not leading:
+        return _BY_OTHERS
+    limit = os.sysconf("SC_OPEN_MAX")
+    return _BY_LEADER if limit < 0 else max(min(limit // _SHARE, _BY_LEADER), _BY_OTHERS)
 
 
 class Keeper:

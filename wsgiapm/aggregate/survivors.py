@@ -19,6 +19,8 @@ from wsgiapm.named_tuple import NamedTuple
 
 _DELETED = " (deleted)"
 _REMOVED_INDEX = layout.INDEX_NAME + _DELETED
+# The number may be another file's by now, a pipe's or a terminal's: looking at it must neither wait nor change anything.
+_OPEN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class _OpenFile(NamedTuple):
@@ -103,11 +105,11 @@ def _is_free(file: _OpenFile) -> bool:
     if file.pid == os.getpid():
         return _take_and_free(file.descriptor)
     try:
-        descriptor = os.open(file.link, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(file.link, os.O_RDWR | _OPEN)
     except OSError:  # it has ended meanwhile
         return True
     try:
-        return _take_and_free(descriptor)
+        return identify(descriptor) != file.inode or _take_and_free(descriptor)
     finally:
         os.close(descriptor)
 
@@ -122,7 +124,7 @@ def _take_and_free(descriptor: int) -> bool:
 def _read(file: _OpenFile, size: int = -1) -> bytes:
     """Return the first `size` bytes, or all; none when the process has closed it meanwhile."""
     try:
-        descriptor = os.open(file.link, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(file.link, os.O_RDONLY | _OPEN)
     except OSError:
         return b""
     try:
