@@ -47,7 +47,8 @@ def test_a_total_is_the_same_for_what_differs_in_the_transaction():
 
 
 def test_some_have_no_total():
-    """What belongs to no transaction is the whole already, and gauges are not added."""
+    """What belongs to no transaction is the whole already, gauges are not added, and background tasks are no requests."""
+    assert total_of(SERIES._replace(scope="mail", attributes='{"component":"db","task":"mail"}')) is None
     assert total_of(SERIES._replace(scope="", attributes="{}")) is None
     assert total_of(SERIES._replace(kind="gauge")) is None
 

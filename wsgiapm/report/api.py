@@ -13,6 +13,7 @@ from wsgiapm.errors import StoreError
 from wsgiapm.report.access import Access
 from wsgiapm.report.answer import send
 from wsgiapm.report.apps import list_apps
+from wsgiapm.report.background import list_tasks
 from wsgiapm.report.databases import list_nosql, list_operations
 from wsgiapm.report.events import list_events
 from wsgiapm.report.external import list_requests
@@ -176,6 +177,23 @@ ROUTES = (
             },
             count=_WHOLE,
             seconds=_NUMBER,
+        ),
+    ),
+    Route(
+        "/api/v1/background",
+        "The background tasks of an app, the one that takes the most time first; those that were killed are apart.",
+        list_tasks,
+        (*_WINDOW, "transaction"),
+        _list(
+            "tasks",
+            _object(
+                name=_TEXT,
+                **dict.fromkeys(("runs", "failures", "retries", "aborted"), _WHOLE),
+                seconds=_NUMBER,
+                duration=_DURATION,
+                queue_wait=_DURATION,
+                breakdown={"type": "object", "additionalProperties": _NUMBER},
+            ),
         ),
     ),
     Route(

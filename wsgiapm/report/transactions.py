@@ -10,7 +10,7 @@ from wsgiapm.report.figures import ABORTED, COMPONENTS, REQUESTS, ZONES, Figures
 from wsgiapm.report.question import Question, Source
 from wsgiapm.report.summary import apdex_threshold
 
-_ROUTE = "http.route"
+_ROUTE, _TASK = "http.route", "task"
 # Other senders than ours leave the route out when there was none.
 NO_ROUTE = "(not found)"
 
@@ -54,7 +54,8 @@ def _collect(source: Source) -> dict[str, Figures]:
         by_name[_name(attributes)].add_zone(amount, attributes)
     for amount in source.amounts(COMPONENTS, by_series=True, each=True):
         attributes = source.attributes(COMPONENTS, amount.series)
-        by_name[_name(attributes)].add_component(amount, attributes)
+        if _TASK not in attributes:
+            by_name[_name(attributes)].add_component(amount, attributes)
     return by_name
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from wsgiapm.store.model import Attributes
 
 # The attributes that say which transaction a series belongs to.
-_SCOPES = ("http.route", "task")
+_TASK = "task"
+_SCOPES = ("http.route", _TASK)
 # The attribute that stands for a statement's text; in a series it has a digest of it. And the one that says which operation.
 TEXT = "db.query.text"
 OPERATION = "wsgiapm.operation"
@@ -40,9 +41,13 @@ def series_key(series: Series) -> int:
 def total_of(series: Series) -> Series | None:
     """Return the series that adds this one up with those of all other transactions.
 
-    None for what belongs to no transaction, for gauges, which are not added, and for details, which are never asked for so.
+    None for what belongs to no transaction, for gauges, which are not added, for details, which are never asked for so, and
+    for background tasks: what is told of an app as a whole is told of its requests.
     """
     if not series.scope or series.kind == "gauge" or series.metric in DETAILED:
         return None
-    attributes = {name: value for name, value in json.loads(series.attributes).items() if name not in _SCOPES}
+    named = json.loads(series.attributes)
+    if _TASK in named:
+        return None
+    attributes = {name: value for name, value in named.items() if name not in _SCOPES}
     return series._replace(scope="", attributes=as_json(attributes), is_total=True)
