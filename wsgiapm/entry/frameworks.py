@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from wsgiapm import enclosing
+from wsgiapm.entry import jobs, tornado
 from wsgiapm.entry.arrivals import Arrival, watch_for
 from wsgiapm.entry.gate import guarded
 
@@ -24,9 +25,9 @@ _KEPT = "_wsgiapm_enclosure"
 
 
 def start(**settings: object) -> None:
-    """Start the agent in this process, and record the requests of its Django, Flask, Bottle and Pyramid apps.
+    """Start the agent in this process; record the requests of its Django, Flask, Bottle and Pyramid apps, and jobs.
 
-    Keywords are settings. A second call with the same ones does nothing. An app that makes an APMMiddleware is recorded as
+    Jobs are those of RQ and Celery. Keywords are settings. A second call with the same ones does nothing. An app that makes an APMMiddleware is recorded as
     that one says. Raises TypeError for a keyword that is no setting.
     """
     enclosing.start(**settings)
@@ -48,4 +49,8 @@ def _attend(name: str, module: ModuleType) -> None:
     kind.__call__ = call
 
 
-_ARRIVALS: dict[str, Arrival] = {module: partial(_attend, name) for module, name in _APPS.items()}
+_ARRIVALS: dict[str, Arrival] = {
+    **{module: partial(_attend, name) for module, name in _APPS.items()},
+    **jobs.ARRIVALS,
+    **tornado.ARRIVALS,
+}

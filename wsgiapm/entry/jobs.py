@@ -33,7 +33,11 @@ def _is_on(name: str) -> bool:
 def _attend_rq(module: ModuleType) -> None:
     for method, wrap in (("work", _wrap_work), ("perform_job", _wrap_job)):
         kind = next(each for each in module.Worker.__mro__ if method in vars(each))
-        setattr(kind, method, wrap(getattr(kind, method)))
+        original = vars(kind)[method]
+        if not hasattr(original, _KEPT):  # else it has been done: there are two ways in
+            wrapped = wrap(original)
+            vars(wrapped)[_KEPT] = True
+            setattr(kind, method, wrapped)
 
 
 def _wrap_work(work: Callable[..., Any]) -> Callable[..., Any]:
