@@ -12,6 +12,7 @@ from typing import Any
 
 from wsgiapm.clock import monotonic_ns
 from wsgiapm.ending import Source, fail, finish, finish_cut_off, finish_stream
+from wsgiapm.incoming import HEADER
 from wsgiapm.recorder import Recorder
 from wsgiapm.request import UPGRADE, Environ, RequestTransaction, stream_kind
 from wsgiapm.sending import hand_over, take_back
@@ -36,6 +37,8 @@ def watch(
         if _is_file(environ, body):
             _watch_file(source, recorder, transaction, body)
         elif not _ends_now(source, recorder, transaction, environ, body):
+            if HEADER in environ:
+                transaction.incoming = environ[HEADER]
             if "wsgi.websocket" in environ:
                 transaction.note_websocket()
                 return WebsocketBody(source, recorder, transaction, body)

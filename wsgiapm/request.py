@@ -9,6 +9,7 @@ from typing import Any
 
 from wsgiapm.clock import monotonic_ns
 from wsgiapm.disconnects import tells_of_disconnect
+from wsgiapm.incoming import find
 from wsgiapm.sending import hand_over, take_back
 from wsgiapm.transaction import Transaction
 
@@ -75,6 +76,12 @@ class RequestTransaction(Transaction):
         finally:
             if sending is not None:
                 take_back(sending)
+
+    def _find_incoming(self) -> object:
+        try:
+            return self.incoming
+        except AttributeError:
+            return None if self.finished else find(self)
 
     @property
     def gone(self) -> bool:

@@ -38,8 +38,8 @@ class Transaction:
     counted as; both are the recorder's, which is `recorder` as long as the transaction runs. `breakdown` tells where the
     time went, from the first span on. `first_byte` is counted from the start; 0 means that it came with the last one.
     `given_name` is `name` without the cost of a property. `view` is what answers a request (a function, a class, a method),
-    where a framework told so; else it is not there. `incoming` is the header `traceparent` as it came; it is read when
-    somebody asks for the trace.
+    where a framework told so; else it is not there. `incoming` is the header `traceparent` as it came, where it
+    has been looked for; it is read when somebody asks for the trace.
     """
 
     __slots__ = (
@@ -113,8 +113,11 @@ class Transaction:
         try:
             return self._trace
         except AttributeError:
-            self._trace = read(getattr(self, "incoming", None)) or Trace(os.urandom(16).hex(), SAMPLED)
+            self._trace = read(self._find_incoming()) or Trace(os.urandom(16).hex(), SAMPLED)
             return self._trace
+
+    def _find_incoming(self) -> object:
+        return getattr(self, "incoming", None)
 
     def traceparent(self) -> str:
         """Return the header `traceparent` for one call that this transaction makes."""
