@@ -7,12 +7,12 @@ Every Python that such a program starts loads these modules: they do without `ty
 
 from __future__ import annotations
 
-from wsgiapm.entry import gunicorn, jobs, loading, servers
+from wsgiapm.entry import gunicorn, jobs, loading, servers, tornado
 from wsgiapm.entry.arrivals import watch_for
 from wsgiapm.entry.embedded import look_out_for_embedding
 
 
 def look_out() -> None:
     """Be there when a server is imported, or is one that Python is embedded in. At the start of the interpreter."""
-    watch_for({**servers.ARRIVALS, **loading.ARRIVALS, **gunicorn.ARRIVALS, **jobs.ARRIVALS})
+    watch_for({**servers.ARRIVALS, **loading.ARRIVALS, **gunicorn.ARRIVALS, **tornado.ARRIVALS, **jobs.ARRIVALS})
     look_out_for_embedding()
