@@ -29,6 +29,7 @@ GATES = {
     "wsgiapm/harvest.py",
     "wsgiapm/instruments/_calls.py",
     "wsgiapm/instruments/_dbapi.py",  # makes classes below the app's own, which may refuse that
+    "wsgiapm/instruments/_leaves.py",
     "wsgiapm/instruments/_outgoing.py",
     "wsgiapm/instruments/_patch.py",
     "wsgiapm/middleware.py",

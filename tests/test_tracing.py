@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextvars import copy_context
 from types import SimpleNamespace
 
@@ -89,3 +90,61 @@ def test_calls_of_other_tasks_are_not_hidden(transaction, counted):
     second.run(tracing.end, other)
 
     assert len(counted) == 2
+
+
+def test_what_a_leaf_calls_of_its_own_kind_is_a_part_of_it(transaction, counted):
+    """A query of a function that SQLite calls for a query is no call of its own; a call of another kind is, within it."""
+    leaf = tracing.enter(transaction, CALL)
+    assert tracing.enter(transaction, SOCKET) is None
+    assert tracing.begin(transaction, SOCKET) is None
+    cached = tracing.begin(transaction, GET)
+    tracing.end(cached)
+    transaction.breakdown.leave(leaf, "TimeoutError")
+    transaction.breakdown.leave(tracing.enter(transaction, SOCKET), None)
+
+    assert counted == [("GET", None), ("GET example.org", "TimeoutError"), ("GET example.org by another library", None)]
+
+
+def test_a_leaf_may_be_a_part_of_a_call(transaction, counted):
+    """A library that is written in C hides in what another does with it, as any."""
+    outer = tracing.begin(transaction, CALL)
+    assert tracing.enter(transaction, SOCKET) is None
+    tracing.end(outer)
+
+    assert counted == [("GET example.org", None)]
+
+
+def test_leaves_of_other_threads_are_not_hidden(transaction, counted):
+    """A leaf has but its own thread to itself: each call of two threads of one transaction counts."""
+    leaf = tracing.enter(transaction, CALL)
+
+    def call():
+        transaction.breakdown.leave(tracing.enter(transaction, SOCKET), None)
+        tracing.end(tracing.begin(transaction, SOCKET))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    transaction.breakdown.leave(leaf, None)
+
+    assert len(counted) == 3
+
+
+def test_a_leaf_takes_its_time_from_the_call_around_it(transaction, monkeypatch):
+    """Also when other calls begin and end meanwhile: every nanosecond is one component's, and leaves used again have none."""
+    clock = iter((10, 20, 30, 45, 70, 80, 84, 100))
+    monkeypatch.setattr(tracing, "monotonic_ns", clock.__next__)
+    monkeypatch.setattr("wsgiapm.breakdown.monotonic_ns", clock.__next__)
+
+    page = tracing.begin(transaction, PAGE)  # 10
+    leaf = tracing.enter(transaction, GET)  # 20
+    call = tracing.begin(transaction, CALL)  # 30
+    tracing.end(call)  # 45
+    transaction.breakdown.leave(leaf, None)  # 70
+    again = tracing.enter(transaction, GET)  # 80
+    transaction.breakdown.leave(again, None)  # 84
+    tracing.end(page)  # 100
+
+    own = transaction.breakdown.components(0, 100)
+    assert (own[CACHE], own[EXTERNAL], own[TEMPLATE]) == (35 + 4, 15, 10 + 10 + 16)
+    assert again is leaf

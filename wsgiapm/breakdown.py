@@ -10,12 +10,18 @@ there is none a time that is booked twice or not at all is put right in the end 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Final, Protocol
 
-from wsgiapm.span import COMPONENTS, PYTHON, Operation, Span
+from wsgiapm.clock import monotonic_ns
+from wsgiapm.native import get_ident
+from wsgiapm.span import COMPONENTS, PYTHON, Leaf, Operation, Span
 
 REPEATED: Final = 5
 """So many calls of one operation in one transaction are one too many: N+1."""
+
+SPARE: Final[deque[Leaf]] = deque()
+"""Leaves that have ended, for calls to come; each with no time of its `own`."""
 
 
 class Counter(Protocol):
@@ -57,7 +63,7 @@ class Breakdown:
         self.counter = counter
         self.calls: dict[Operation, Calls] = {}
         self.noticed: list[Any] | None = None
-        self.active: list[Span] = []
+        self.active: deque[Span] = deque()  # of a list that is empty the memory is given back each time
         self.mark = 0
         self._own = [0] * len(COMPONENTS)
         self._frozen: list[int] | None = None
@@ -72,12 +78,35 @@ class Breakdown:
         self.mark = now
         active.append(span)
 
-    def close(self, span: Span, now: int) -> bool:
-        """Let a span end; others may have begun after it and still run. Returns whether it was slow."""
-        duration = now - span.start
+    def close(self, span: Span, now: int, error: str | None = None) -> bool:
+        """Let a span end; others may have begun after it and still run. Returns whether it was slow.
+
+        `error` is the `error.type` of a call that failed.
+        """
+        self._take(span, now)
+        operation = span.operation
+        return self._count(operation, error, now - span.start) if operation.metric else False
+
+    def leave(self, leaf: Leaf, error: str | None) -> bool:
+        """Let a leaf end now, as `close` does: in a few steps, for most calls are leaves and run alone."""
+        now = monotonic_ns()
+        active, operation, start = self.active, leaf.operation, leaf.start
+        duration = now - start
+        if self.mark == start and active[-1] is leaf:  # nothing else has taken any time since
+            self.mark = now
+            self._own[operation.component] += duration
+            active.pop()
+        else:
+            self._take(leaf, now)
+            leaf.own = 0
+        SPARE.append(leaf)
+        return self._count(operation, error, duration) if operation.metric else False
+
+    def _take(self, span: Span, now: int) -> None:
+        """Take a span from those that run, and give its component the time it had to itself."""
+        active = self.active
         if now < self.mark:  # noqa: PLR1730
             now = self.mark
-        active, operation = self.active, span.operation
         last = active[-1]
         last.own += now - self.mark
         self.mark = now
@@ -85,20 +114,28 @@ class Breakdown:
             active.pop()
         else:
             active.remove(span)
-        self._own[operation.component] += span.own
-        if not operation.metric:
-            return False
-        calls = self.calls.get(operation)
-        if calls is None:
-            calls = self.calls[operation] = Calls()
+        self._own[span.operation.component] += span.own
+
+    def _count(self, operation: Operation, error: str | None, duration: int) -> bool:
+        try:
+            calls = self.calls[operation]
+        except KeyError:
+            calls = self.calls.setdefault(operation, Calls())  # another thread may be faster
         calls.count = count = calls.count + 1
         calls.duration += duration
         counter = self.counter
-        counter.count(operation, span.error, duration)
+        counter.count(operation, error, duration)
         slow = duration >= counter.slow
         if slow or count == REPEATED:
             counter.notice(self, operation, count, duration)
         return slow
+
+    def is_in_leaf(self, operation: Operation) -> bool:
+        """Tell whether a call that begins now, in this thread, is made by a leaf and a part of that."""
+        for span in self.active.copy():
+            if span.thread and span.thread == get_ident():
+                return span.operation.hides and span.operation.component == operation.component
+        return False
 
     def freeze(self, start: int, now: int) -> None:
         """Keep the components as they are now: of a stream, only what came before its first byte counts."""
@@ -112,7 +149,14 @@ class Breakdown:
         """
         if self._frozen is not None:
             return _fit(self._frozen.copy(), end - start)
-        return self._components(start, end)
+        if self.active:
+            return self._components(start, end)
+        own, whole = self._own.copy(), end - start
+        others = sum(own) - own[PYTHON]
+        if others > whole or min(own) < 0:
+            return _fit(own, whole)
+        own[PYTHON] = whole - others
+        return own
 
     def _components(self, start: int, end: int) -> list[int]:
         own = self._own.copy()

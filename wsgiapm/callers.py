@@ -44,17 +44,26 @@ class Callers:
 
     def count(self, route: str, calls: Mapping[Operation, Calls]) -> None:
         """Count what one transaction of a route has called."""
-        heads, length = self._heads, len(self._instance.segment.cells)
+        heads, cells = self._heads, self._instance.segment.cells
+        length = len(cells)
         for operation, each in list(calls.items()):
-            sums = each.count, each.duration, int(each.count >= REPEATED)
             head = heads.get((route, operation))
-            if head is not None and head + 3 <= length:
-                self._put(head, sums)
-            elif not self._add((route, operation), sums):
-                if len(self._waiting) < _WAITING_AT_MOST:
-                    self._waiting.append(((route, operation), sums))
-                else:
-                    self._drops.note("busy", route)
+            if head is None or head + 3 > length:
+                self._count_slowly((route, operation), (each.count, each.duration, int(each.count >= REPEATED)))
+                cells = self._instance.segment.cells
+                continue
+            cells[head] += each.count
+            cells[head + 1] += each.duration
+            if each.count >= REPEATED:
+                cells[head + 2] += 1
+
+    def _count_slowly(self, key: Key, sums: Sums) -> None:
+        if self._add(key, sums):
+            return
+        if len(self._waiting) < _WAITING_AT_MOST:
+            self._waiting.append((key, sums))
+        else:
+            self._drops.note("busy", key[0])
 
     def work_off(self) -> None:
         """Count what had to wait for the index, as far as it is free now."""

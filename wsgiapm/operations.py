@@ -55,20 +55,21 @@ class Operations:
 
     def count(self, operation: Operation, error: str | None, duration: int) -> None:
         """Count one call that took `duration` nanoseconds; `error` is the `error.type` of one that failed."""
-        entry = self._entries.get(operation if error is None else (operation, error))
-        if entry is not None:
-            head, blocks = entry
-            first, uppers = self._narrow[duration.bit_length()]
-            cell = first + bisect_left(uppers, duration)
-            position = blocks[self._octaves[cell]]
-            if position:
-                position += cell
-                cells = self._instance.segment.cells
-                if position < len(cells):
-                    cells[head] += duration
-                    cells[position] += 1
-                    return
-        self._count_slowly(operation, error, duration)
+        try:
+            head, blocks = self._entries[operation if error is None else (operation, error)]
+        except KeyError:
+            self._count_slowly(operation, error, duration)
+            return
+        first, uppers = self._narrow[duration.bit_length()]
+        cell = first + bisect_left(uppers, duration)
+        block = blocks[self._octaves[cell]]
+        position = block + cell
+        cells = self._instance.segment.cells
+        if block and position < len(cells):
+            cells[head] += duration
+            cells[position] += 1
+        else:
+            self._count_slowly(operation, error, duration)
 
     def notice(self, breakdown: Breakdown, operation: Operation, count: int, duration: int) -> None:
         """See `breakdown.Counter`."""

@@ -47,6 +47,10 @@ class Parts:
             cells[head] += first_byte
             cells[head + 1] += rest
         else:
-            for place, nanoseconds in enumerate((first_byte, rest, *components), parts):
-                cells[place] += nanoseconds
+            cells[parts] += first_byte
+            if rest:
+                cells[parts + 1] += rest
+            for place, nanoseconds in enumerate(components, parts + 2):
+                if nanoseconds:
+                    cells[place] += nanoseconds
         cells[head + 2] += size

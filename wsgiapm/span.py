@@ -59,17 +59,19 @@ class Whole(Protocol):
     def open(self, span: Span) -> None:
         """Let a span begin, at its start."""
 
-    def close(self, span: Span, now: int) -> bool:
-        """Let a span end; returns whether it was slow."""
+    def close(self, span: Span, now: int, error: str | None = None) -> bool:
+        """Let a span end; returns whether it was slow. `error` is the `error.type` of a call that failed."""
 
 
 class Span:
     """One call while it runs. Times are monotonic nanoseconds; `own` is the time not spent in spans within it.
 
-    `outer` is the span it runs in, in its own context; `error` the `error.type` of a call that failed.
+    `outer` is the span it runs in, in its own context; `thread` is only known of a leaf.
     """
 
-    __slots__ = ("breakdown", "error", "operation", "outer", "own", "start")
+    __slots__ = ("breakdown", "operation", "outer", "own", "start")
+
+    thread = 0
 
     def __init__(self, operation: Operation, breakdown: Whole, outer: Span | None, start: int) -> None:
         """Begin at `start`, as part of a transaction's `breakdown`."""
@@ -78,4 +80,14 @@ class Span:
         self.outer = outer
         self.start = start
         self.own = 0
-        self.error: str | None = None
+
+
+class Leaf(Span):
+    """A call that has its thread to itself until it ends: what begins there meanwhile has been called by it.
+
+    So no context needs to know of it, and it knows of nothing around it; with its call it is used again for others.
+    """
+
+    __slots__ = ("thread",)
+
+    thread: int

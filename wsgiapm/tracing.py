@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from wsgiapm.breakdown import Breakdown
+from wsgiapm.breakdown import SPARE, Breakdown
 from wsgiapm.clock import monotonic_ns
-from wsgiapm.span import Operation, Span
+from wsgiapm.native import get_ident
+from wsgiapm.span import Leaf, Operation, Span
 from wsgiapm.transaction import CURRENT, Transaction
 
 _INNERMOST: ContextVar[Span | None] = ContextVar("wsgiapm.span", default=None)
@@ -29,22 +30,24 @@ def begin(transaction: Transaction, operation: Operation) -> Span | None:
     """
     breakdown = transaction.breakdown
     if breakdown is None:
-        if transaction.recorder is None or transaction.ignored:
+        breakdown = _break_down(transaction)
+        if breakdown is None:
             return None
-        breakdown = transaction.breakdown = Breakdown(transaction.recorder.operations)
     outer = _innermost()
     if outer is not None:
         if outer.breakdown is not breakdown:  # of a transaction around this one, or before it
             outer = None
         elif outer.operation.hides and outer.operation.component == operation.component:
             return None
+    active = breakdown.active
+    if active and breakdown.is_in_leaf(operation):
+        return None
     # As `Span(...)` and `breakdown.open(span)` do, without the two calls.
     span: Span = _new(Span)
     span.operation = operation
     span.breakdown = breakdown
     span.outer = outer
     span.own = 0
-    active = breakdown.active
     span.start = now = monotonic_ns()
     if now < breakdown.mark:  # noqa: PLR1730
         now = breakdown.mark
@@ -59,6 +62,51 @@ def begin(transaction: Transaction, operation: Operation) -> Span | None:
 def end(span: Span, error: str | None = None) -> bool:
     """End a span now; `error` is the `error.type` of a call that failed. Returns whether it was a slow one."""
     now = monotonic_ns()
-    span.error = error
     _set_innermost(span.outer)
-    return span.breakdown.close(span, now)
+    return span.breakdown.close(span, now, error)
+
+
+def enter(transaction: Transaction, operation: Operation) -> Leaf | None:
+    """Begin a leaf now; None when it is a part of another call, or the transaction has ended.
+
+    Who has been given one has to let the transaction's breakdown `leave` it.
+    """
+    breakdown = transaction.breakdown
+    if breakdown is None:
+        breakdown = _break_down(transaction)
+        if breakdown is None:
+            return None
+    active = breakdown.active
+    if active and _is_part(breakdown, operation):
+        return None
+    try:
+        leaf = SPARE.pop()
+    except IndexError:
+        leaf = _new(Leaf)
+        leaf.own = 0
+    leaf.operation = operation
+    leaf.thread = get_ident()
+    leaf.start = now = monotonic_ns()
+    mark = breakdown.mark
+    if now > mark:
+        if active:
+            active[-1].own += now - mark
+        breakdown.mark = now
+    active.append(leaf)
+    return leaf
+
+
+def _break_down(transaction: Transaction) -> Breakdown | None:
+    if transaction.recorder is None or transaction.ignored:
+        return None
+    breakdown = transaction.breakdown = Breakdown(transaction.recorder.operations)
+    return breakdown
+
+
+def _is_part(breakdown: Breakdown, operation: Operation) -> bool:
+    outer = _innermost()
+    if outer is not None and outer.breakdown is breakdown:
+        around = outer.operation
+        if around.hides and around.component == operation.component:
+            return True
+    return breakdown.is_in_leaf(operation)

@@ -185,6 +185,36 @@ def test_a_factory_that_is_no_class_is_left_alone(recording):
     connection.close()
 
 
+def test_what_a_statement_executes_itself_is_a_part_of_it(connection, recording):
+    """A function of the app's that SQLite calls may ask a database: that is the statement's time, and no other call."""
+    connection.create_function("longest", 0, lambda: inner.execute("SELECT 21.0", ()).fetchone()[0])
+    inner = sqlite3.connect(":memory:")
+    inner.execute("SELECT 21.0", ())
+    recording.take()
+    for _ in range(2):
+        assert connection.execute("SELECT longest()", ()).fetchall() == [(21.0,)]
+
+    assert recording.names() == ["SELECT"] * 2
+
+
+def test_arguments_that_a_method_does_not_take_are_refused_as_ever(connection, recording):
+    """In SQLite's own words, of statements that are known already, too."""
+    cursor = connection.cursor()
+    for _ in range(2):
+        cursor.execute("SELECT 1")
+    for args, kwargs in (
+        (("SELECT 1",), {"parameters": ()}),
+        (("SELECT 1", (), 3), {}),
+        ((), {}),
+        (("SELECT 1", (1, 2)), {}),
+    ):
+        with pytest.raises((TypeError, sqlite3.ProgrammingError)) as ours:
+            cursor.execute(*args, **kwargs)
+        with pytest.raises(ours.type) as plain:
+            sqlite3.Cursor.execute(cursor, *args, **kwargs)
+        assert str(ours.value) == str(plain.value)
+
+
 def test_wrong_calls_fail_as_ever(connection, recording):
     """With the driver's own exceptions, and nothing goes wrong in us."""
     with pytest.raises(TypeError):

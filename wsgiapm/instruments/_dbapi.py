@@ -14,7 +14,7 @@ from functools import lru_cache, partial, update_wrapper
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from wsgiapm.instruments._patch import Call, Describe, traced
+from wsgiapm.instruments._patch import Call, Describe, Failed, traced
 from wsgiapm.instruments._reconnect import note_slow
 from wsgiapm.instruments._record_sql import kept, when_changed
 from wsgiapm.span import DB, Attributes, Operation
@@ -147,6 +147,9 @@ def _text(value: object) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
+Trace = Callable[[Callable[..., Any], Describe, Failed], Callable[..., Any]]
+"""Returns a method with a span around each call: `traced`, or what does as that does."""
+
 Locate = Callable[[Any], "Place | None"]
 """Says where a connection goes, or that of a cursor; None for one that is closed."""
 
@@ -254,14 +257,14 @@ class _Quiet:
 
 
 def subclass(
-    original: Any, methods: Mapping[str, Describe], failed: Callable[[], None], *front: type, **more: Any
+    original: Any, methods: Mapping[str, Describe], failed: Failed, *front: type, trace: Trace = traced, **more: Any
 ) -> Any:
     """Return a class that passes for `original`, with spans around calls of `methods`, and with `more` of its own.
 
-    Classes in `front` come before `original` among its bases.
+    Classes in `front` come before `original` among its bases; `trace` puts the spans around its methods.
     """
     spans = {
-        name: traced(getattr(original, name), describe, failed)
+        name: trace(getattr(original, name), describe, failed)
         for name, describe in methods.items()
         if hasattr(original, name)
     }
@@ -269,9 +272,9 @@ def subclass(
     return type(original.__name__, (*front, original), {**identity, **spans, **more})
 
 
-def subclasses(methods: Mapping[str, Describe], failed: Callable[[], None]) -> Callable[[Any], Any]:
+def subclasses(methods: Mapping[str, Describe], failed: Failed, trace: Trace = traced) -> Callable[[Any], Any]:
     """Return a function that makes such a class of another, once; what is no class is given back as it is."""
-    return _once(lambda original: subclass(original, methods, failed, _Quiet, __slots__=()))
+    return _once(lambda original: subclass(original, methods, failed, _Quiet, trace=trace, __slots__=()))
 
 
 def in_front_of(ours: type) -> Callable[[Any], Any]:

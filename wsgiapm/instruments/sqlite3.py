@@ -14,7 +14,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from wsgiapm.instruments._dbapi import executes, fetches, in_front_of, is_verb, place, spanned, subclass, subclasses
-from wsgiapm.instruments._patch import Exchange
+from wsgiapm.instruments._leaves import traced_execute, traced_leaf
+from wsgiapm.instruments._patch import Describe, Exchange
 
 if TYPE_CHECKING:
     from wsgiapm.instruments._dbapi import Place
@@ -28,18 +29,7 @@ _FACTORY = 5  # its place among the arguments of connect
 _of_connection = attrgetter("_wsgiapm_place")
 _of_cursor = attrgetter("connection._wsgiapm_place")
 
-_described = executes(_of_cursor, "sql")
-
-
-def _executes(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
-    try:
-        known: Operation = cursor.connection._wsgiapm_place.statements[args[0]]  # noqa: SLF001
-    except (AttributeError, LookupError, TypeError):  # a statement seen for the first time, or none at all
-        return _described(cursor, args, kwargs)
-    return known
-
-
-vars(_executes).update(vars(_described))  # what is done about slow ones
+_executes = executes(_of_cursor, "sql")
 
 _CURSOR = {
     "execute": _executes,
@@ -48,6 +38,10 @@ _CURSOR = {
     "fetchmany": fetches(_of_cursor),
     "fetchall": fetches(_of_cursor),
 }
+
+
+def _traced(original: Any, describe: Describe, failed: Callable[[], None]) -> Any:
+    return (traced_execute if describe is _executes else traced_leaf)(original, describe, failed)
 
 
 def _leaves(connection: Any, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Operation:
@@ -75,7 +69,7 @@ def _connects(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operatio
 def _connection_class(library: Any, failed: Callable[[], None]) -> Any:
     base: Any = library.Connection
     make, plain = base.cursor, library.Cursor
-    cursors = subclasses(_CURSOR, failed)
+    cursors = subclasses(_CURSOR, failed, _traced)
     ours = cursors(plain)
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
@@ -90,7 +84,7 @@ def _connection_class(library: Any, failed: Callable[[], None]) -> Any:
     if sys.version_info >= (3, 11):  # before, these made their cursor by the method
         for name in ("execute", "executemany", "executescript"):
             more[name] = _shortcut(getattr(base, name), cursor, name)
-    return subclass(base, _CONNECTION, failed, **more)
+    return subclass(base, _CONNECTION, failed, trace=_traced, **more)
 
 
 def _shortcut(original: Any, cursor: Callable[[Any], Any], name: str) -> Any:
