@@ -129,3 +129,115 @@ def test_outside_of_a_transaction_nothing_is_recorded_or_sent(client, server, in
     assert client(f"{server.url}/status/200") == 200
 
     assert all("traceparent" not in {name.lower() for name in headers} for _, _, headers in server.requests)
+
+
+def test_each_request_is_told_the_trace(client, server, recording):
+    """Once, in the trace of the transaction."""
+    from wsgiapm.transaction import CURRENT
+
+    client(f"{server.url}/redirect/1")
+
+    sent = [value for _, _, headers in server.requests for name, value in headers.items() if name == "traceparent"]
+    assert len(sent) == len(server.requests)
+    assert {value[3:35] for value in sent} == {CURRENT.get().trace_id}
+
+
+def test_what_the_app_sends_itself_is_not_replaced(client, server, recording):
+    """It may be part of another trace, or another agent's."""
+    given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+    client(f"{server.url}/x", headers={"Traceparent": given})
+
+    [(_, _, headers)] = server.requests
+    assert [value for name, value in headers.items() if name.lower() == "traceparent"] == [given]
+
+
+def test_objects_of_the_app_are_not_changed(server, recording):
+    """A request that is sent again in another transaction belongs to that one's trace."""
+    import httpx
+    import requests
+
+    prepared = requests.Request("GET", f"{server.url}/a").prepare()
+    with requests.Session() as session:
+        session.send(prepared)
+    built = httpx.Request("GET", f"{server.url}/b")
+    with httpx.Client(trust_env=False) as client:
+        client.send(built)
+
+    assert "traceparent" not in prepared.headers
+    assert "traceparent" not in built.headers
+
+
+def test_a_unix_socket_is_an_address_without_a_port(tmp_path, recording):
+    """As Docker's clients make their connections."""
+    import http.client
+    from threading import Thread
+
+    path = str(tmp_path / "socket")
+
+    class Connection(http.client.HTTPConnection):
+        def connect(self):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.connect(path)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+
+        def answer():
+            peer, _ = listening.accept()
+            with peer:
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        thread = Thread(target=answer)
+        thread.start()
+        connection = Connection("localhost")
+        connection.request("GET", "/info")
+        assert connection.getresponse().status == 200
+        connection.close()
+        thread.join()
+
+    [call] = recording.take()
+    assert call.attributes == {
+        "http.request.method": "GET",
+        "http.response.status_code": 200,
+        "server.address": path,
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "port"),
+    [
+        ("https://pay.example/x", "pay.example", 443),
+        ("http://Pay.Example?x", "pay.example", 80),
+        ("http://u:p@pay.example:8080", "pay.example", 8080),
+        ("http://u:p@x@pay.example/", "pay.example", 80),
+        ("http://[::1]:81/", "::1", 81),
+        ("http+unix://%2Fvar%2Frun%2Fdocker.sock/info", "/var/run/docker.sock", 0),
+    ],
+)
+def test_addresses_are_read_from_urls(url, address, port):
+    """Host and port, and nothing else."""
+    from wsgiapm.instruments._http import place_of
+
+    place = place_of(url)
+    assert (place.address, place.port) == (address, port)
+
+
+@pytest.mark.parametrize("url", ["", "/x", "pay.example", "http://", "http:///x", "http://a:x/", "http://:80/"])
+def test_what_leads_nowhere_is_not_recorded(url):
+    """The client says so."""
+    from wsgiapm.instruments._http import place_of
+
+    assert place_of(url) is None
+
+
+def test_places_beyond_a_number_are_other(monkeypatch):
+    """A crawler calls the whole world."""
+    from wsgiapm.instruments import _http
+
+    monkeypatch.setattr(_http, "_places", {})
+    places = [_http.place(f"host{number}", 80) for number in range(300)]
+
+    assert places[0] is _http.place("host0", 80)
+    assert {place.address for place in places[200:]} == {"(other)"}
