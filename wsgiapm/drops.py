@@ -10,6 +10,8 @@ from wsgiapm.aggregate.instance import Instance
 # Of the few examples the index keeps, most are of requests.
 _EXAMPLES_AT_MOST = 4
 _LONGEST = 120
+# As many as take no memory worth mentioning; of what comes beyond while the index is busy nothing is told.
+_WAITING_AT_MOST = 100_000
 
 
 class Drops:
@@ -24,7 +26,8 @@ class Drops:
 
     def note(self, reason: str, name: str) -> None:
         """Count one item, with its name as an example."""
-        self._waiting.append(reason)
+        if len(self._waiting) < _WAITING_AT_MOST:
+            self._waiting.append(reason)
         self.work_off()
         index = self._instance.index
         kept = [why for why, _ in index.examples if why.startswith(self._what)]

@@ -85,3 +85,19 @@ def test_a_leader_takes_but_a_part_of_the_descriptors_there_may_be(path: str) ->
         assert descriptors() - before == 8
 
     assert wait(fork(work)) == 0
+
+
+def test_a_forked_child_has_nothing_of_what_its_parent_keeps(path: str) -> None:
+    """It would hold the memory of segments that are removed as long as it lives; the parent goes on keeping them."""
+    leader, other = recorder_at(path), recorder_at(path)
+    before, safe = descriptors(), Safe()
+    keep_safe(safe, leader.instance, leading=True, restored=False)
+
+    def look() -> None:
+        assert descriptors() == before
+
+    assert run(look) == 0
+    assert descriptors() == before + 1
+    safe.leave()
+    for recorder in (leader, other):
+        recorder.instance.close()

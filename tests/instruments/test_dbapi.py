@@ -49,6 +49,16 @@ def test_statements_without_end_are_forgotten():
     assert len(here.statements) <= 2000
 
 
+def test_databases_without_end_share_what_is_remembered_of_statements():
+    """One for each customer, and each with statements of its own: together they take no more than a few of them would."""
+    tenants = [place("mysql", f"tenant{number}") for number in range(40)]
+    for number, tenant in enumerate(tenants):
+        for value in range(300):
+            tenant.statement(f"SELECT * FROM walks WHERE id = {number * 1000 + value}")
+
+    assert sum(len(tenant.statements) for tenant in tenants) <= 4000
+
+
 def test_a_long_statement_is_not_remembered():
     """Its operation is the same all the same."""
     here = place("mysql", "walks")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, suppress
 from functools import partial
+from weakref import WeakSet
 
 from wsgiapm import clock, native
 from wsgiapm.aggregate import layout, record_lock
@@ -52,6 +53,18 @@ class _Kept(NamedTuple):
         return bool(header[layout.MOVED]) or header[: len(start) // layout.WORD].tobytes() != start
 
 
+_safes: WeakSet[Safe] = WeakSet()
+
+
+def _leave_all() -> None:
+    for safe in list(_safes):
+        safe.leave()
+
+
+# Else a child would have them open as long as it lives, and keep the memory of those that are removed.
+os.register_at_fork(after_in_child=_leave_all)
+
+
 class Safe:
     """Segments of other processes, kept open: what is in them is still there when they have died.
 
@@ -62,6 +75,14 @@ class Safe:
         """Begin with none."""
         self._kept: dict[int, _Kept] = {}
         self._homeless: list[_Kept] = []
+        _safes.add(self)
+
+    def leave(self) -> None:
+        """Let go of all of them: in the child of a fork, where they are the parent's."""
+        for kept in (*self._kept.values(), *self._homeless):
+            kept.file.close()
+        self._kept.clear()
+        self._homeless.clear()
 
     def look_over(self, directory: SharedDirectory, own: int, most: int) -> None:
         """Open up to so many segments of those there are, and let go of what is not there any more; raises OSError."""

@@ -30,7 +30,7 @@ OTHER: Final = "(other)"
 # An operation lives as long as the process, for its calls are counted under it.
 _SHAPES_AT_MOST = 1000
 _VERBS_AT_MOST = 50
-_STATEMENTS_AT_MOST = 2000
+_STATEMENTS_AT_MOST, _STATEMENTS_AT_LEAST = 2000, 100
 _PLACES_AT_MOST = 200
 _TEXT_AT_MOST = 4096
 # What drivers call the second argument of `execute`.
@@ -75,7 +75,8 @@ class Place:
                 return self.verb(found.operation)
             operation = self._shapes[found.fingerprint] = self._operation(found, text)
         if len(statement) <= _TEXT_AT_MOST:
-            if len(self.statements) >= _STATEMENTS_AT_MOST:  # such as have their values in the text
+            # Some have their values in the text; and of a database for each customer there are many.
+            if len(self.statements) >= max(_STATEMENTS_AT_MOST // max(len(_places), 1), _STATEMENTS_AT_LEAST):
                 self.statements.clear()
             self.statements[statement] = operation
         return operation
