@@ -105,3 +105,15 @@ def test_it_can_be_switched_off(serve, counts):
     assert client.get("/plain/walk") == (200, b"ok")
     running.stop()
     assert counts.requests == {("/plain/walk", 200): 1}
+
+
+@pytest.mark.long
+def test_under_gunicorn(serve, counts, wait_until):
+    """Its worker for Tornado, which serves handlers too."""
+    words = ["gunicorn", "--bind=127.0.0.1:{port}", "--no-control-socket", "--worker-class=tornado"]
+    _, client = serve(*words, "tornadoed:make_app()")
+    for _ in range(3):
+        assert client.get("/walks/1") == (200, b"ok")
+    assert client.get("/plain/walk") == (200, b"ok")
+    wait_until(lambda: counts.total >= 4, "all are counted")
+    assert counts.requests == {("/walks/*", 200): 3, ("/plain/walk", 200): 1}
