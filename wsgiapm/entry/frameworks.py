@@ -25,7 +25,7 @@ _KEPT = "_wsgiapm_enclosure"
 
 
 def start(**settings: object) -> None:
-    """Start the agent in this process; record the requests of its Django, Flask, Bottle and Pyramid apps, and jobs.
+    """Start the agent in this process; record the requests of its Django, Flask, Bottle, Pyramid and Tornado apps, and jobs.
 
     Jobs are those of RQ and Celery. Keywords are settings. A second call with the same ones does nothing. An app that makes an APMMiddleware is recorded as
     that one says. Raises TypeError for a keyword that is no setting.
