@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -17,6 +18,7 @@ from wsgiapm.aggregate.merge import merge
 from wsgiapm.config import resolve
 from wsgiapm.exporters.events import encode_events
 from wsgiapm.exporters.otlp import encode_metrics
+from wsgiapm.instruments._reconnect import reconnecting
 from wsgiapm.query_plan import is_explainable, without_literals
 from wsgiapm.slow_statements import Statement
 from wsgiapm.transaction import CURRENT
@@ -241,6 +243,13 @@ def test_only_one_select_that_changes_nothing_is_explained(text, expected):
         assert is_explainable(Statement(text, None, system, lambda: None)) is expected
     assert not is_explainable(Statement(text, None, "oracle.db", lambda: None))
     assert not is_explainable(Statement(text, None, "sqlite", None))
+
+
+@pytest.mark.parametrize("database", ["", ":memory:", "file::memory:?cache=shared", "file:x?mode=memory&cache=shared"])
+def test_a_database_in_memory_is_never_opened_again(database):
+    """It would be another one, or, where the cache is shared, its locks would be in the app's way."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert reconnecting(connection, database) is None
 
 
 def test_a_plan_of_postgresql_keeps_its_estimates_alone():

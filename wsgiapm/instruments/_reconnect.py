@@ -22,7 +22,7 @@ _READ_ONLY = f"-c statement_timeout={_READ_SECONDS * 1000} -c default_transactio
 
 
 def _sqlite(_connection: Any, database: str) -> Connect | None:
-    if not database or database == ":memory:" or "mode=memory" in database:
+    if not database or ":memory:" in database or "mode=memory" in database:
         return None  # another connection would find another database
     if not database.startswith("file:"):
         database = f"file:{quote(database)}"
@@ -62,7 +62,7 @@ def _mysqlclient(connection: Any, _: str) -> Connect | None:
     args, kwargs = made
     kwargs = {name: value for name, value in kwargs.items() if name not in ("cursorclass", "conv")}
     kind: Callable[..., Any] = connection.__class__
-    return partial(kind, *args, **{**kwargs, "connect_timeout": _CONNECT_SECONDS})
+    return partial(kind, *args, **{**kwargs, "connect_timeout": _CONNECT_SECONDS, "read_timeout": _READ_SECONDS})
 
 
 def _mysql_connector(connection: Any, _: str) -> Connect:
