@@ -61,7 +61,7 @@ place of every patched function: without a transaction it makes one look at the 
 raises passes unchanged; what goes wrong in us is caught, counted (`wsgiapm doctor`: `internal-errors`, gate `instruments`) and logged once an hour.
 Coroutine functions and generators stay what they are; the functions of asynchronous generators are left alone.
 One test holds every instrument to that, on and off, with libraries too old, new and absent (`tests/instruments`), and `make test-libraries` runs the
-tests that Flask, Bottle, Jinja2 and PyMySQL bring with them, each in a transaction, with and without us: the results are the same.
+tests that Flask, Bottle, Jinja2, PyMySQL and redis-py bring with them, each in a transaction, with and without us: the results are the same.
 """
 
 

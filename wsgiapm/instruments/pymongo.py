@@ -113,6 +113,7 @@ def _patches(package: str, prefix: str) -> tuple[Call, ...]:
         Call(f"{package}.database", f"{prefix}Database.cursor_command", _commanded),
         Call(f"{package}.cursor", f"{prefix}Cursor._refresh", _fetched),
         Call(f"{package}.command_cursor", f"{prefix}CommandCursor._refresh", _fetched),
+        Call(f"{package}.pool", f"{prefix}Connection.command", _sent),  # of older versions, which send it otherwise
         Call(f"{package}.pool", f"{prefix}Connection.send_message", _sent),
     )
 
