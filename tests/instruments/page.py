@@ -42,6 +42,17 @@ template that extends has the time, for the blocks are its own. A template made 
 A Jinja2 stream (`generate`, `stream`, Flask's `stream_template`) takes the time between asking for a piece and having it, and counts what it
 includes as its own.
 
+## HTTP clients
+
+A call is counted once, by the library the app has called: requests stands upon urllib3, and that upon http.client. Redirects, retries and a body that is
+not streamed are part of it; its status is that of the last answer. `error.type` is the status from 400 on, else the exception's class. Of an address host
+and port are kept, of a unix socket its path; unknown methods are `_OTHER`, and after 200 places others are `(other)`.
+
+Each request carries `traceparent` in the trace of its transaction, unless the app has set that header; it is added to the bytes that are sent, so no object
+of the app is changed. A trace that begins here is marked as sampled (flags `01`): otherwise a service that follows its caller's decision, as
+OpenTelemetry's do by default, would stop recording. A request that comes with a valid `traceparent` belongs to that trace and hands on its flags.
+`tracestate` is not handed on.
+
 ## Versions
 
 The version is that of the files that were imported.

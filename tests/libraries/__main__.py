@@ -53,6 +53,12 @@ LIBRARIES = {
             tuple(f"tests/test_{name}.py" for name in ("adapters", "hooks", "lowlevel", "structures", "testserver")),
             configured=False,
         ),
+        # Those with servers of their own; the others want httpbin, which brings old versions of half of what is tested here.
+        Library(
+            "requests",
+            tuple(f"tests/test_{name}.py" for name in ("adapters", "hooks", "lowlevel", "structures", "testserver")),
+            configured=False,
+        ),
         # The last one that has all its tests in the distribution.
         Library("pymysql", ("pymysql/tests",), "0.10.1", configured=False, setup="tests.libraries.pymysql_server"),
         # Of one server; those of subscriptions, which are not recorded, take minutes.
