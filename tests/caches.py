@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -67,7 +68,7 @@ def redis_cluster() -> Iterator[Cache]:
         client = ["redis-cli", "-p", str(cache.port), "CLUSTER"]
         subprocess.run([*client, "ADDSLOTSRANGE", "0", "16383"], check=True, capture_output=True)
         while b"cluster_state:ok" not in subprocess.run([*client, "INFO"], check=True, capture_output=True).stdout:
-            pass
+            time.sleep(0.1)
         yield cache
 
 
