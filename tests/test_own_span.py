@@ -57,7 +57,6 @@ def test_decorated_functions_are_spans(recording):
         assert asyncio.run(wait()) == "wait"
         assert tracing.innermost() is None
     assert len(set(map(id, seen))) == 3
-    assert [each.error for each in seen] == ["ZeroDivisionError"] * 3
 
 
 def test_outside_of_a_transaction_it_does_nothing():
