@@ -138,6 +138,7 @@ def test_a_child_that_outlives_its_worker(shared, kind):
     assert aborted(merge(shared)) == {"/running": 3 * SCALE}
 
 
+@pytest.mark.timeout(60 + 30 * SCALE)
 def test_children_of_threads_that_write_the_index(shared):
     """A fork while other threads are in the middle of everything: the child begins anew and is not held up."""
     ledger = Ledger(200 * SCALE)
