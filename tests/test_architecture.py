@@ -47,7 +47,19 @@ SERVER_SIDE = set(CONTRACTS["The worker never knows the server"]["forbidden_modu
 # Either end may use these: values, names and formulas, and the roots above both.
 BOTH_SIDES = {
     f"wsgiapm.{name}"
-    for name in ("__main__", "cli", "clock", "config", "errors", "log", "named_tuple", "native", "operation_digest", "otlp", "version")
+    for name in (
+        "__main__",
+        "cli",
+        "clock",
+        "config",
+        "errors",
+        "log",
+        "named_tuple",
+        "native",
+        "operation_digest",
+        "otlp",
+        "version",
+    )
 }
 
 

@@ -113,6 +113,20 @@ def fail(
     """End a transaction whose app raised `error`; `environ` is given when that was in the call."""
     if transaction.finished:
         return
+    try:
+        _fail(source, recorder, transaction, error, environ)
+    except Exception:  # a gate: what goes on to the server must be the app's own error
+        source.failed()
+        finish(source, recorder, transaction)
+
+
+def _fail(
+    source: Source,
+    recorder: Recorder,
+    transaction: RequestTransaction,
+    error: BaseException,
+    environ: Environ | None,
+) -> None:
     if isinstance(error, SystemExit):
         if recorder.cells[TIMED_OUT] or raised_in(error) == _GIVEN_UP:
             # The server ends this worker because of this request: it stays in flight, so that it is found there as aborted.

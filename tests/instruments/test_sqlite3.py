@@ -59,6 +59,22 @@ def test_every_kind_of_call_is_recorded(recording, tmp_path):
     assert {call.operation.metric for call in calls} == {"db.client.operation.duration"}
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("?key=secret&mode=rwc", "?mode=rwc"),
+        ("?mode=rwc&textkey=secret", "?mode=rwc&"),
+        ("?mode=rwc&hexkey=5ec7e7&cache=private", "?mode=rwc&cache=private"),
+    ],
+)
+def test_the_key_of_an_encrypted_database_is_not_recorded(given, kept, recording, tmp_path):
+    """SQLCipher takes it in the URI; this SQLite passes over what it does not know."""
+    sqlite3.connect(f"file:{tmp_path}/walks.db{given}", uri=True).close()
+
+    [call] = recording.take()
+    assert call.attributes["db.namespace"] == f"file:{tmp_path}/walks.db{kept}"
+
+
 def test_the_connections_own_shortcuts_are_recorded(connection, recording):
     """The same statements, executed without a cursor of one's own."""
     rows = connection.execute("SELECT length FROM walks ORDER BY length").fetchall()

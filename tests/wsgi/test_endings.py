@@ -262,3 +262,27 @@ def test_nothing_of_an_exception_is_kept(place, watch, environ):
         assert there[0]() is None
     finally:
         gc.enable()
+
+
+def test_an_error_that_cannot_be_looked_at_passes_all_the_same(watch, books, serve):
+    """Whatever its class answers when we ask for its name: the server gets the app's error, and the request is counted."""
+
+    class Strange(type):
+        @property
+        def __mro__(cls):
+            raise LookupError("ask somebody else")
+
+    class StrangeError(Exception, metaclass=Strange):
+        pass
+
+    error = StrangeError("x")
+
+    def app(environ, start_response):
+        raise error
+
+    with pytest.raises(StrangeError) as caught:
+        serve(watch(app))
+
+    assert caught.value is error
+    assert sum(books.requests.values()) == 1
+    assert books.running == 0

@@ -7,6 +7,7 @@ A row that is fetched alone takes no span: the first one has been found by `exec
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import update_wrapper, wraps
@@ -25,6 +26,8 @@ MODULE = "sqlite3"
 VERSIONS = ">=3.10,<3.14"
 RECORDS = "statements, commit, rollback, connect; rows fetched together are part of the time"
 
+# How encrypting builds of SQLite are given a password in a URI.
+_KEY = re.compile(r"([?&])(?:text|hex)?key=[^&#]*&?")
 _FACTORY = 5  # its place among the arguments of connect
 _of_connection = attrgetter("_wsgiapm_place")
 _of_cursor = attrgetter("connection._wsgiapm_place")
@@ -57,7 +60,10 @@ _CONNECTION = {
 
 
 def _database(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return os.fspath(args[0] if args else kwargs["database"])
+    database = os.fspath(args[0] if args else kwargs["database"])
+    if isinstance(database, str) and database.startswith("file:") and "key=" in database:
+        return _KEY.sub(r"\1", database)
+    return database
 
 
 def _connects(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
