@@ -96,10 +96,19 @@ def enter(transaction: Transaction, operation: Operation) -> Leaf | None:
     return leaf
 
 
+_made: dict[int, Breakdown] = {}
+
+
 def _break_down(transaction: Transaction) -> Breakdown | None:
     if transaction.recorder is None or transaction.ignored:
         return None
-    breakdown = transaction.breakdown = Breakdown(transaction.recorder.operations)
+    # Threads of one transaction may come here at once; all must end up with the same. It is taken out of `_made` only when
+    # the transaction has it, so whoever finds nothing there finds it in the transaction.
+    made = _made.setdefault(id(transaction), Breakdown(transaction.recorder.operations))
+    breakdown = transaction.breakdown
+    if breakdown is None:
+        breakdown = transaction.breakdown = made
+    _made.pop(id(transaction), None)
     return breakdown
 
 

@@ -81,9 +81,9 @@ def spans(installed: None) -> Iterator[list[tuple[str, str | None]]]:
     """A transaction runs during the test; in the order of their ends, the name of each span and of the one around it."""
     ended: list[tuple[str, str | None]] = []
 
-    def close(self: Breakdown, span: Span, now: int) -> Any:
+    def close(self: Breakdown, span: Span, now: int, error: str | None = None) -> Any:
         ended.append((span.operation.name, span.outer.operation.name if span.outer is not None else None))
-        return original(self, span, now)
+        return original(self, span, now, error)
 
     original = Breakdown.close
     Breakdown.close = close  # type: ignore[method-assign]
