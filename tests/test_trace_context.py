@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from tests.test_imports import loaded_by
-from wsgiapm import APMMiddleware, current_transaction
+from wsgiapm import APMMiddleware, agent, current_transaction, stop
 from wsgiapm.trace_context import Trace, read, write
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -90,7 +90,12 @@ def ask(tmp_path):
         getattr(body, "close", list)()
         return found
 
-    return call
+    yield call
+    instances = [recorder.instance for recorder in agent.recorders()]
+    stop()
+    for instance in instances:
+        instance.close()
+    agent._process.agents.clear()
 
 
 def test_a_request_belongs_to_the_trace_of_its_caller(ask):

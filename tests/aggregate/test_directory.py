@@ -276,6 +276,7 @@ def test_a_lock_is_seen_by_others_and_by_us(opened, shared):
 
 def test_interpreters_of_one_process_keep_each_other_out(opened, shared, monkeypatch):
     """Each has a copy of the module; the kernel would grant both the same lock, for it knows processes only."""
+    monkeypatch.setattr(directory_module, "_held", {})
     assert opened.try_lock(BYTE)
     first = directory_module._held
     with monkeypatch.context() as other_interpreter:
