@@ -66,9 +66,9 @@ def built_report() -> None:
     build_report(ROOT)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this process."""
+    """One Chromium for all tests of a module. Playwright's event loop runs as long, and others may need one of their own."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=list(FLAGS))
         yield chromium
