@@ -211,6 +211,7 @@ def test_what_a_statement_executes_itself_is_a_part_of_it(connection, recording)
         assert connection.execute("SELECT longest()", ()).fetchall() == [(21.0,)]
 
     assert recording.names() == ["SELECT"] * 2
+    inner.close()
 
 
 def test_arguments_that_a_method_does_not_take_are_refused_as_ever(connection, recording):
