@@ -28,10 +28,11 @@ def get(port: int) -> None:
         assert answer.read() == b"hello"
 
 
-def test_a_monitored_gunicorn(gunicorn_app: Any, site: Path, discover: Discover) -> None:
+def test_a_monitored_gunicorn(gunicorn_app: Any, site: Path, discover: Discover, wait_until: Any) -> None:
     """Its master and workers are one service, with the directory they count in and nothing to do."""
     running, port = gunicorn_app("watched_app:application", "--workers", "2", cwd=site)
     get(port)
+    wait_until(lambda: discover(running.pid)["monitored"] == 2, "both workers have started")
 
     service = discover(running.pid)
 
